@@ -1,0 +1,92 @@
+"""Who may see whom, who may do what: the matrix of roles (rules 4.1) and the scoped querysets.
+
+Views ask for a capability, never for a role. Rights are read from the database at each request.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import TYPE_CHECKING
+from uuid import UUID
+
+from django.http import Http404
+
+from accounts.models import BillingAddress, Role, User
+
+if TYPE_CHECKING:
+    from django.db.models import QuerySet
+
+    from accounts.models.people import UserQuerySet
+
+
+class Capability(StrEnum):
+    CREATE_USER = "create_user"
+    EDIT_OTHER_USER = "edit_other_user"
+    ASSIGN_ORDINARY_ROLE = "assign_ordinary_role"
+    ASSIGN_USER_MANAGER = "assign_user_manager"
+    ASSIGN_ADMIN = "assign_admin"
+    DEACTIVATE_USER = "deactivate_user"
+    SEE_PRACTICE_READINESS = "see_practice_readiness"
+    MANAGE_BILLING_ADDRESSES = "manage_billing_addresses"
+    REQUEST_LICENCE = "request_licence"
+
+
+MANAGER = frozenset(Capability) - {Capability.ASSIGN_USER_MANAGER, Capability.ASSIGN_ADMIN}
+MATRIX: dict[str, frozenset[Capability]] = {
+    Role.ADMIN: frozenset(Capability),
+    Role.USER_MANAGER: MANAGER,
+}
+
+
+class Forbidden(Exception):
+    """The actor sees the subject but lacks the capability; the edge answers 403."""
+
+
+def capabilities(actor: User) -> frozenset[Capability]:
+    """All that the actor's roles allow, inside the actor's own practice."""
+    return frozenset[Capability]().union(*(MATRIX.get(role, frozenset()) for role in actor.roles()))
+
+
+def require(actor: User, capability: Capability) -> None:
+    if capability not in capabilities(actor):
+        raise Forbidden(capability)
+
+
+def visible_users(actor: User) -> UserQuerySet:
+    """Oneself; with the right to see readiness, everybody of one's own practice."""
+    users = User.objects.of_practice(actor.practice)
+    if Capability.SEE_PRACTICE_READINESS in capabilities(actor):
+        return users
+    return users.filter(pk=actor.pk)
+
+
+def subject_or_404(actor: User, uuid: UUID) -> User:
+    """The person a page is about; another practice's is exactly like a missing one.
+
+    Raises `Forbidden` when the actor sees colleagues but may not edit them.
+    """
+    subject = visible_users(actor).select_related("practice", "billing_address").filter(uuid=uuid).first()
+    if subject is None:
+        raise Http404
+    if subject != actor and Capability.EDIT_OTHER_USER not in capabilities(actor):
+        raise Forbidden(Capability.EDIT_OTHER_USER)
+    return subject
+
+
+def assignable_roles(actor: User) -> frozenset[str]:
+    """Roles the actor may give or take: ordinary ones, and those above only with the right to."""
+    can = capabilities(actor)
+    roles: set[str] = set()
+    if Capability.ASSIGN_ORDINARY_ROLE in can:
+        roles |= {Role.PHYSICIAN, Role.PHYSICIAN_TRAINEE, Role.PARAMEDICAL, Role.RECEPTION}
+    if Capability.ASSIGN_USER_MANAGER in can:
+        roles.add(Role.USER_MANAGER)
+    if Capability.ASSIGN_ADMIN in can:
+        roles.add(Role.ADMIN)
+    return frozenset(roles)
+
+
+def billing_addresses(actor: User) -> QuerySet[BillingAddress]:
+    """Addresses that the actor may choose for somebody of the own practice."""
+    return BillingAddress.objects.filter(practice=actor.practice).order_by("name", "pk")
+

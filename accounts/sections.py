@@ -1,0 +1,144 @@
+"""The one base of all tabs: a section is one form, one view, one URL, one button, one transaction.
+
+A section subclasses `SectionForm` (fields, `initial_for`) and `SectionView` (names, template, action).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, ClassVar
+from uuid import UUID
+
+from django import forms
+from django.contrib import messages
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.urls import reverse
+from django.utils import timezone
+from django.utils.functional import Promise
+from django.utils.translation import gettext as _
+from django.views import View
+
+from accounts.access import Forbidden, subject_or_404
+from accounts.actions.sections import StaleSection, section_version
+from accounts.models import SectionReview, User
+
+
+class SectionForm(forms.Form):
+    """Validates and nothing else. `version` makes a stale save visible instead of overwriting."""
+
+    section: ClassVar[str]
+    version = forms.IntegerField(widget=forms.HiddenInput, min_value=0)
+
+    def __init__(self, *args: Any, subject: User, actor: User, **kwargs: Any) -> None:
+        self.subject, self.actor = subject, actor
+        kwargs["initial"] = {"version": section_version(subject, self.section)} | self.initial_for(subject)
+        super().__init__(*args, **kwargs)
+
+    def initial_for(self, subject: User) -> dict[str, Any]:
+        """What is stored now, in the shape of the fields."""
+        raise AssertionError(f"{type(self).__name__} defines no initial_for")
+
+    def values(self) -> dict[str, Any]:
+        """The cleaned values for the action: all fields but the version."""
+        return {name: value for name, value in self.cleaned_data.items() if name != "version"}
+
+    def repeats_what_is_stored(self) -> bool:
+        """A second click on the same button, or somebody else saved the very same."""
+        return not [name for name in self.changed_data if name != "version"]
+
+    def comparison(self) -> list[dict[str, Any]]:
+        """For the page of a conflict: label, what was typed, what is stored now."""
+        return [
+            {"label": self[name].label, "typed": self[name].data, "stored": self[name].initial}
+            for name in self.changed_data
+            if name != "version" and not isinstance(self.fields[name].widget, forms.PasswordInput)
+        ]
+
+
+class SectionView(View):
+    """GET shows the form; POST validates, calls the action, goes back to the checklist.
+
+    404 when the subject is not visible, 403 without the right, 409 when the section changed meanwhile.
+    """
+
+    form_class: ClassVar[type[SectionForm]]
+    template_name: ClassVar[str] = "sections/section.html"
+    title: ClassVar[str | Promise]
+    button: ClassVar[str | Promise]
+    url_name: ClassVar[str]
+    # Only the owner may post; others see the state and no form (rules 4.6).
+    owner_only: ClassVar[bool] = False
+    action: ClassVar[Callable[..., Any]]
+    subject: User
+
+    def setup(self, request: HttpRequest, *args: Any, **kwargs: Any) -> None:
+        super().setup(request, *args, **kwargs)
+        if request.user.is_authenticated:
+            self.subject = subject_or_404(request.user, kwargs["uuid"])
+
+    @property
+    def is_owner(self) -> bool:
+        return self.subject.pk == self.request.user.pk
+
+    def form(self, data: Any = None, files: Any = None) -> SectionForm:
+        return self.form_class(data, files, subject=self.subject, actor=self.request.user)
+
+    def get(self, request: HttpRequest, uuid: UUID) -> HttpResponse:
+        return self.page(self.form())
+
+    def post(self, request: HttpRequest, uuid: UUID) -> HttpResponse:
+        if self.owner_only and not self.is_owner:
+            raise Forbidden(self.form_class.section)
+        form = self.form(request.POST, request.FILES)
+        if not form.is_valid():
+            return self.page(form, status=422)
+        try:
+            self.save(form)
+        except StaleSection as stale:
+            return self.conflict(form, stale.review)
+        return form.errors and self.page(form, status=422) or self.done()
+
+    def save(self, form: SectionForm) -> None:
+        """Call the section's action. An error of the action that belongs to a field goes to `form.add_error`."""
+        type(self).action(
+            user=self.subject,
+            by=self.request.user,
+            version=form.cleaned_data["version"],
+            now=timezone.now(),
+            **form.values(),
+        )
+
+    def done(self) -> HttpResponse:
+        messages.success(self.request, _("« %(section)s » est enregistré.") % {"section": self.title})
+        return redirect(self.done_url())
+
+    def done_url(self) -> str:
+        return reverse("home") if self.is_owner else reverse("person", args=[self.subject.uuid])
+
+    def conflict(self, form: SectionForm, review: SectionReview) -> HttpResponse:
+        fresh = self.form(self.request.POST, self.request.FILES)
+        if fresh.repeats_what_is_stored():
+            return self.done()
+        fresh.data = fresh.data.copy()
+        fresh.data["version"] = review.version
+        fresh.is_valid()
+        return self.page(fresh, status=409, comparison=fresh.comparison())
+
+    def page(self, form: SectionForm, *, status: int = 200, **extra: Any) -> HttpResponse:
+        review = SectionReview.objects.filter(user=self.subject, section=form.section).first()
+        context = {
+            "form": form,
+            "subject": self.subject,
+            "is_owner": self.is_owner,
+            "title": self.title,
+            "button": self.button,
+            "section": form.section,
+            "review": review if review and review.to_review() else None,
+            "may_edit": self.is_owner or not self.owner_only,
+        } | self.context(form)
+        return render(self.request, self.template_name, context | extra, status=status)
+
+    def context(self, form: SectionForm) -> dict[str, Any]:
+        """What the section's own template needs beyond the common part."""
+        return {}

@@ -1,0 +1,7 @@
+"""Bank accounts and financial settings."""
+
+from django.apps import AppConfig
+
+
+class BillingConfig(AppConfig):
+    name = "billing"

@@ -1,0 +1,49 @@
+"""What every page shows around its content: navigation, the person's initials, languages."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.conf import settings
+from django.http import HttpRequest
+from django.urls import reverse
+from django.utils import translation
+from django.utils.translation import gettext as _
+
+from accounts.access import Capability, capabilities
+
+
+def navigation(request: HttpRequest) -> dict[str, Any]:
+    """`nav`, `me`, `languages`, `support_email` for base.html; no query for strangers."""
+    user = getattr(request, "user", None)
+    signed_in = user is not None and user.is_authenticated
+    return {
+        "nav": links(request) if signed_in else [],
+        "me": {"name": user.get_full_name(), "initials": user.initials, "url": reverse("me")} if signed_in else None,
+        "languages": [
+            {"code": code, "label": translation.get_language_info(code)["name_local"], "current": code == request_language()}
+            for code, _name in settings.LANGUAGES
+        ],
+        "support_email": settings.SUPPORT_EMAIL,
+        "demo": settings.DEMO,
+    }
+
+
+def request_language() -> str:
+    return (translation.get_language() or settings.LANGUAGE_CODE)[:2]
+
+
+def links(request: HttpRequest) -> list[dict[str, Any]]:
+    entries = [
+        (reverse("home"), _("Ma configuration"), "checklist"),
+        (reverse("ehealth:mailbox"), _("eHealthBox"), "mailbox"),
+        (reverse("accounts:key"), _("Ma clé"), "key"),
+    ]
+    if Capability.SEE_PRACTICE_READINESS in capabilities(request.user):
+        entries.append((reverse("people"), _("Utilisateurs"), "people"))
+    if settings.DEMO:
+        entries.append((reverse("outbox"), _("Boîte d'envoi (démonstration)"), "mail"))
+    return [
+        {"url": url, "label": label, "icon": icon, "current": request.path.startswith(url) if url != "/" else request.path == "/"}
+        for url, label, icon in entries
+    ]

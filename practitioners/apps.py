@@ -1,0 +1,7 @@
+"""Who practises, where."""
+
+from django.apps import AppConfig
+
+
+class PractitionersConfig(AppConfig):
+    name = "practitioners"
