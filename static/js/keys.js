@@ -118,3 +118,40 @@
  * 6. Device: IndexedDB "medisetup", store "keys", key = data-user, {v: 1, fingerprint, sign, savedAt}; sign cannot
  *    be exported. Written only after the server said yes.
  */
+import { deviceKeeps } from "./keys/device.js";
+import { KeyFault } from "./keys/fault.js";
+import { generatePage, rotatePage } from "./keys/make.js";
+import { KeyPage } from "./keys/page.js";
+import { actionPage, backupPage, importPage, sessionPage } from "./keys/read.js";
+
+const PAGES = {
+  generate: generatePage,
+  backup: backupPage,
+  import: importPage,
+  session: sessionPage,
+  rotate: rotatePage,
+  action: actionPage,
+};
+
+/** Why keys cannot be used at this address or in this browser, or null. */
+function obstacle({ origin }) {
+  const url = (origin || location.origin) + location.pathname;
+  if (!isSecureContext) return new KeyFault("not_secure", { url });
+  if (!globalThis.crypto?.subtle) return new KeyFault("no_webcrypto");
+  return origin && origin !== location.origin ? new KeyFault("wrong_origin", { url }) : null;
+}
+
+async function start(root) {
+  const page = new KeyPage(root);
+  const fault = obstacle(page.data);
+  if (fault) {
+    page.part("work")?.remove();
+    page.fail(fault);
+    return;
+  }
+  if (!(await deviceKeeps())) page.show("private");
+  await PAGES[page.kind]?.(page);
+  root.dataset.ready = "true";
+}
+
+for (const root of document.querySelectorAll("[data-key-page]")) start(root);
