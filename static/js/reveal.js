@@ -1,8 +1,7 @@
 // Shows or hides what was typed in a password field; hidden again before the form leaves.
 function apply(button, input, shown) {
   input.type = shown ? "text" : "password";
-  button.setAttribute("aria-pressed", String(shown));
-  button.textContent = shown ? button.dataset.hide : button.dataset.show;
+  button.querySelector("[data-word]").textContent = shown ? button.dataset.hide : button.dataset.show;
 }
 
 for (const button of document.querySelectorAll("[data-reveal]")) {

@@ -24,6 +24,7 @@ class ChosenFile {
   #options;
   #reading = null;
   onDevice = null;
+  opened = null;
 
   constructor(page, options) {
     this.#page = page;
@@ -39,12 +40,15 @@ class ChosenFile {
   #choose(input) {
     const [file] = input.files;
     this.#show(null);
-    this.#reading = file ? this.#read(file) : null;
-    this.#reading?.catch(() => {
+    const reading = file ? this.#read(file) : null;
+    this.#reading = reading;
+    this.opened = null;
+    reading?.catch(() => {
+      if (this.#reading !== reading) return;
       input.value = "";
       this.#reading = null;
     });
-    if (file) this.#page.run(() => this.#reading);
+    if (file) this.#page.run(() => reading);
   }
 
   async #read(file) {

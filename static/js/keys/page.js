@@ -117,20 +117,11 @@ export class KeyPage {
     this.clearError();
     const buttons = [...this.root.querySelectorAll("button:enabled")];
     for (const button of buttons) this.#setBusy(button, true);
-    try {
-      await task();
-    } catch (error) {
-      if (error instanceof KeyFault && error.url) this.go(error.url);
-      else this.#later(() => this.fail(error));
-    } finally {
-      for (const button of buttons) this.#setBusy(button, false);
-      this.#running = false;
-    }
-  }
-
-  /** The focus goes to the error only once the buttons are enabled again. */
-  #later(work) {
-    queueMicrotask(() => queueMicrotask(work));
+    const fault = await Promise.resolve().then(task).then(() => null, (error) => error);
+    for (const button of buttons) this.#setBusy(button, false);
+    this.#running = false;
+    if (fault?.url) this.go(fault.url);
+    else if (fault) this.fail(fault);
   }
 
   #setBusy(button, busy) {

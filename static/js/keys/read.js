@@ -43,12 +43,13 @@ export async function importPage(page) {
 /** Somebody without live key brings the file of another portal or program. */
 async function registeringPage(page) {
   const chosen = await listenForFile(page, { expected: "", integrity: "optional", takesUnprotected: true });
-  let adopted = null;
+  const adoptedFrom = new WeakMap();
   page.onSubmit(async () => {
     const { parsed, clear } = await chosen.get();
     if (parsed) return registerProtected(page, parsed);
     page.status("progress_generate");
-    adopted ??= await adopt(page, clear);
+    if (!adoptedFrom.has(clear)) adoptedFrom.set(clear, await adopt(page, clear));
+    const adopted = adoptedFrom.get(clear);
     const next = await register(page, adopted, "icure");
     return showResult(page, adopted, next);
   });

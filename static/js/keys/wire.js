@@ -66,7 +66,7 @@ function nextOf(page, response, answer) {
 export async function sendForm(page, fields) {
   page.status("progress_register");
   const body = new URLSearchParams([["csrfmiddlewaretoken", token(page)], ...fields]).toString();
-  const { response, answer } = await post(page, page.form.action, body, "application/x-www-form-urlencoded");
+  const { response, answer } = await post(page, page.form.getAttribute("action"), body, "application/x-www-form-urlencoded");
   check(response, answer);
   return nextOf(page, response, answer);
 }
