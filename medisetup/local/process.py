@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -106,19 +107,15 @@ class Child:
         """Ask the program to end, wait, then kill what is left of its group."""
         if self.running:
             self.process.send_signal(self.program.stop_signal)
-            try:
+            with suppress(subprocess.TimeoutExpired):
                 self.process.wait(self.program.stop_seconds)
-            except subprocess.TimeoutExpired:
-                pass
         self.kill_group()
         self.process.wait()
 
     def kill_group(self) -> None:
         """End every process of the group at once; the group's number is that of its first process."""
-        try:
+        with suppress(ProcessLookupError, PermissionError):
             os.killpg(self.process.pid, signal.SIGKILL)
-        except (ProcessLookupError, PermissionError):
-            pass
 
     def _trouble(self, french: str, english: str) -> Trouble:
         name, log, lines = self.program.name, self.program.log, self.last_lines()
