@@ -136,8 +136,14 @@ export class KeyPage {
       this.run(task);
     };
     this.form?.addEventListener("submit", start);
-    const button = this.part("generate");
-    if (button && (button.type !== "submit" || button.form !== this.form)) button.addEventListener("click", start);
+    this.onPress("generate", start);
+  }
+
+  /** Clicks on a button that does not already submit the page's form. */
+  onPress(name, listener) {
+    const button = this.part(name);
+    const submits = button?.type === "submit" && button.form === this.form;
+    if (!submits) button?.addEventListener("click", listener);
   }
 
   /** Ask before the page is left while the only copy of something is in its memory. */

@@ -95,8 +95,7 @@ export async function sessionPage(page) {
     throw error;
   }));
   page.onSubmit(proveSession);
-  const retry = page.part("retry");
-  if (retry?.form !== page.form) retry?.addEventListener("click", attempt);
+  page.onPress("retry", attempt);
   await attempt();
 }
 
