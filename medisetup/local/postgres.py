@@ -208,10 +208,10 @@ def account_for(folder: Path) -> Account | None:
 
 
 def reachable(path: Path, account: Account | None) -> bool:
-    """May the account enter every directory above the path?"""
+    """May the account enter every existing directory above the path?"""
     if account is None:
         return True
-    return all(may_enter(parent, account) for parent in path.absolute().parents)
+    return all(may_enter(parent, account) for parent in path.absolute().parents if parent.exists())
 
 
 def may_enter(folder: Path, account: Account) -> bool:
@@ -223,17 +223,17 @@ def may_enter(folder: Path, account: Account) -> bool:
     return bool(about.st_mode & 0o001)
 
 
-def outside_place(folder: Path) -> Path:
+def outside_place(folder: Path, outside: Path = OUTSIDE) -> Path:
     """Where root keeps what `nobody` must reach when the project lies under a closed directory."""
-    return OUTSIDE / hashlib.sha256(str(folder.absolute()).encode()).hexdigest()[:16]
+    return outside / hashlib.sha256(str(folder.absolute()).encode()).hexdigest()[:16]
 
 
-def place_for(folder: Path, account: Account | None) -> Path:
+def place_for(folder: Path, account: Account | None, outside: Path = OUTSIDE) -> Path:
     """The folder itself when the account can reach into it, else a place of its own outside."""
     folder.mkdir(parents=True, exist_ok=True)
     if reachable(folder / "here", account):
         return folder
-    place = outside_place(folder)
+    place = outside_place(folder, outside)
     place.mkdir(parents=True, exist_ok=True, mode=0o755)
     return place
 
