@@ -1,0 +1,197 @@
+"""A question and its answer: address after address, each try recorded, the answer judged before use."""
+
+import hashlib
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import TypeVar
+from urllib.parse import urlsplit
+
+from ehealth.client import names
+from ehealth.client.contracts import check_envelope
+from ehealth.client.errors import Faulted, Malformed, NotAuthentic, PlatformError, TimedOut, Unreachable
+from ehealth.client.platform import Platform
+from ehealth.client.transport import Reply, post
+from ehealth.client.xml import Element, ids_are_unique, parse, text_of
+
+T = TypeVar("T")
+_SWITCH = frozenset({"SOA-01001", "SOA-01002", "SOA-02001", "SOA-02002"})
+_SOAP = f"{{{names.SOAP}}}"
+_PARTS = ("Envelope", "Header", "Body")
+
+
+@dataclass(frozen=True)
+class ExchangeFacts:
+    """What may be kept of one HTTP call. `code`: OK, or that of the error; digests in hexadecimal, empty if
+    none.
+    """
+
+    service: str
+    operation: str
+    host: str
+    reference: str
+    http_status: int | None
+    code: str
+    started: datetime
+    milliseconds: int
+    request_sha256: str
+    response_sha256: str
+
+
+Trace = Callable[[ExchangeFacts], None]
+
+
+@dataclass(frozen=True)
+class Question:
+    """One call to make. `build` writes a new signed message for the instant it is sent; `answer` is its
+    root's tag.
+    """
+
+    service: str
+    operation: str
+    action: str
+    answer: str
+    build: Callable[[datetime], bytes]
+    reference: str = ""
+
+
+@dataclass(frozen=True)
+class Received:
+    """An answer that keeps to the contract: the element of the body, and the octets it was read from."""
+
+    element: Element
+    octets: bytes
+
+
+def ask(
+    platform: Platform,
+    question: Question,
+    read: Callable[[Received], T],
+    *,
+    now: datetime,
+    trace: Trace | None,
+) -> T:
+    """What `read` makes of the answer, or the error of the last address tried; all within the time of one
+    call.
+
+    Another address of the service is tried when the platform was not reached, or answered with a code that
+    says this address cannot serve us; a stated Retry of false ends it. `now` is the time of the first try.
+    """
+    begun = time.monotonic()
+    addresses = platform.endpoints[question.service]
+    for position, address in enumerate(addresses, start=1):
+        moment = now + timedelta(seconds=time.monotonic() - begun)
+        left = platform.call_timeout - (time.monotonic() - begun)
+        try:
+            return _Try(platform, question, address, moment, trace).run(read, left)
+        except PlatformError as error:
+            if position == len(addresses) or not _another_may_help(error) or _spent(platform, begun):
+                raise
+    raise AssertionError("a platform has at least one address per service")
+
+
+def _spent(platform: Platform, begun: float) -> bool:
+    return time.monotonic() - begun >= platform.call_timeout
+
+
+def _another_may_help(error: PlatformError) -> bool:
+    if isinstance(error, Faulted):
+        return error.code in _SWITCH if error.stated_retry is None else error.stated_retry
+    return isinstance(error, Unreachable | TimedOut)
+
+
+@dataclass(frozen=True)
+class _Try:
+    platform: Platform
+    question: Question
+    address: str
+    moment: datetime
+    trace: Trace | None
+
+    def run(self, read: Callable[[Received], T], seconds: float) -> T:
+        request = self.question.build(self.moment)
+        facts = self._facts(request)
+        begun = time.monotonic()
+        reply: Reply | None = None
+        code = "interrupted"
+        try:
+            reply = post(self.platform, self.address, self.question.action, request, seconds=seconds)
+            result = read(received(reply, self.question.answer))
+            code = "OK"
+            return result
+        except PlatformError as error:
+            code = error.code
+            raise
+        finally:
+            self._record(facts, reply, code, time.monotonic() - begun)
+
+    def _facts(self, request: bytes) -> ExchangeFacts:
+        question = self.question
+        return ExchangeFacts(
+            service=question.service, operation=question.operation, reference=question.reference,
+            host=urlsplit(self.address).netloc, http_status=None, code="",
+            started=self.moment, milliseconds=0,
+            request_sha256=hashlib.sha256(request).hexdigest(), response_sha256="",
+        )  # fmt: skip
+
+    def _record(self, facts: ExchangeFacts, reply: Reply | None, code: str, seconds: float) -> None:
+        if self.trace is None:
+            return
+        self.trace(
+            replace(
+                facts,
+                http_status=reply.status if reply else None,
+                code=code,
+                milliseconds=round(seconds * 1000),
+                response_sha256=hashlib.sha256(reply.body).hexdigest() if reply else "",
+            )
+        )
+
+
+def received(reply: Reply, answer: str) -> Received:
+    """The content of a body: SOAP in order, identifiers unique, no fault, valid, and the element that was
+    due.
+
+    Faulted for a fault, whatever the HTTP status; NotAuthentic for doubled parts or identifiers; else
+    Malformed.
+    """
+    envelope = parse(reply.body)
+    body = _body(envelope)
+    if not ids_are_unique(envelope):
+        raise NotAuthentic("identifiers")
+    element = body[0]
+    if element.tag == f"{_SOAP}Fault":
+        raise _fault(element)
+    if reply.status != 200:
+        raise Malformed("http status without a fault")
+    check_envelope(envelope)
+    if element.tag != answer:
+        raise Malformed("another answer")
+    return Received(element, reply.body)
+
+
+def _body(envelope: Element) -> Element:
+    shape = [child.tag for child in envelope]
+    known = ([f"{_SOAP}Body"], [f"{_SOAP}Header", f"{_SOAP}Body"])
+    if envelope.tag != f"{_SOAP}Envelope" or shape not in known:
+        raise Malformed("not SOAP 1.1")
+    if any(sum(1 for _ in envelope.iter(f"{_SOAP}{part}")) > 1 for part in _PARTS):
+        raise NotAuthentic("doubled parts")
+    headers = envelope[0] if len(shape) == 2 else ()
+    if sum(child.tag == f"{{{names.WSSE}}}Security" for child in headers) > 1:
+        raise NotAuthentic("doubled security header")
+    body = envelope[-1]
+    if len(body) != 1:
+        raise Malformed("not exactly one element in the body")
+    return body
+
+
+def _fault(fault: Element) -> Faulted:
+    """The detail decides where there is one; else the local name of the fault code, all that WS-Trust has."""
+    for kind in ("SystemError", "BusinessError"):
+        detail = fault.find(f"detail/{{{names.ERR}}}{kind}")
+        if detail is not None:
+            stated = {"true": True, "1": True, "false": False, "0": False}.get(text_of(detail, "Retry"))
+            return Faulted(text_of(detail, "Code"), text_of(detail, "Message"), stated)
+    return Faulted(text_of(fault, "faultcode").rpartition(":")[2] or "fault", text_of(fault, "faultstring"))

@@ -1,0 +1,202 @@
+"""One POST to the platform over urllib3: bounded in time and size, no redirect, no proxy, nothing but SOAP
+1.1 back.
+"""
+
+import contextlib
+import os
+import socket
+import ssl
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import urllib3
+from urllib3.connection import HTTPConnection, HTTPSConnection
+from urllib3.exceptions import (
+    ConnectTimeoutError,
+    DecodeError,
+    HTTPError,
+    NewConnectionError,
+    ReadTimeoutError,
+    SSLError,
+)  # fmt: skip
+
+from ehealth.client.deadline import Deadline, watched
+from ehealth.client.errors import Malformed, NotAuthentic, PlatformError, TimedOut, Unreachable
+from ehealth.client.platform import Platform
+
+_CHUNK = 64 * 1024
+_GATEWAY_DOWN = frozenset({502, 503, 504})
+_CHARSETS = frozenset({"", "utf-8", "utf-16"})
+
+
+@dataclass(frozen=True)
+class Reply:
+    """The unpacked body of an answer with HTTP status 200 or 500 and content type text/xml."""
+
+    status: int
+    body: bytes
+
+
+class _Call(threading.local):
+    """The call this thread is making, so that its connection can report to it."""
+
+    deadline: Deadline | None = None
+    sent = False
+
+
+_call = _Call()
+
+
+class _Watched:
+    """What both kinds of connection add: a twin of the socket for the deadline, and the moment of sending."""
+
+    twin: socket.socket | None = None
+
+    def _new_conn(self) -> socket.socket:
+        made: socket.socket = super()._new_conn()  # type: ignore[misc]
+        self.twin = made.dup()
+        self._report()
+        return made
+
+    def send(self, data: Any) -> None:
+        if getattr(self, "sock", None) is None:
+            self.connect()  # type: ignore[attr-defined]
+        self._report()
+        _call.sent = True
+        super().send(data)  # type: ignore[misc]
+
+    def close(self) -> None:
+        if self.twin is not None:
+            self.twin.close()
+            self.twin = None
+        super().close()  # type: ignore[misc]
+
+    def _report(self) -> None:
+        if _call.deadline is not None and self.twin is not None:
+            _call.deadline.hold(self.twin)
+
+
+class _PlainConnection(_Watched, HTTPConnection):
+    pass
+
+
+class _SafeConnection(_Watched, HTTPSConnection):
+    pass
+
+
+class _PlainPool(urllib3.HTTPConnectionPool):
+    ConnectionCls = _PlainConnection
+
+
+class _SafePool(urllib3.HTTPSConnectionPool):
+    ConnectionCls = _SafeConnection
+
+
+@lru_cache(maxsize=4)
+def _pools(ca: Path | None, connections: int) -> urllib3.PoolManager:
+    """Kept per process: a TLS context costs a hundred times a call on a kept connection."""
+    context = ssl.create_default_context(cafile=ca)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    manager = urllib3.PoolManager(
+        num_pools=8, maxsize=connections, block=True, ssl_context=context, retries=False
+    )
+    manager.pool_classes_by_scheme = {"http": _PlainPool, "https": _SafePool}
+    return manager
+
+
+os.register_at_fork(after_in_child=_pools.cache_clear)
+
+
+def post(platform: Platform, address: str, action: str, body: bytes, *, seconds: float) -> Reply:
+    """Send a SOAP 1.1 message and return the answer, all within `seconds`.
+
+    Unreachable, TimedOut, NotAuthentic (the server's certificate) or Malformed otherwise. The last two and a
+    `sent` of the first two mean that the platform may have acted.
+    """
+    _call.deadline = deadline = watched(seconds)
+    _call.sent = False
+    try:
+        return _exchange(platform, address, action, body, deadline)
+    except (HTTPError, OSError) as error:
+        raise _translated(error, deadline) from error
+    finally:
+        deadline.close()
+        _call.deadline = None
+
+
+def _exchange(platform: Platform, address: str, action: str, body: bytes, deadline: Deadline) -> Reply:
+    headers = {
+        "Content-Type": "text/xml; charset=UTF-8",
+        "SOAPAction": f'"{action}"',
+        "User-Agent": platform.user_agent,
+        "Accept": "text/xml",
+        "Accept-Encoding": "gzip",
+    }
+    left = deadline.remaining()
+    response = _pools(platform.tls_ca, platform.connections).request(
+        "POST", address, body=body, headers=headers, redirect=False, retries=False, preload_content=False,
+        pool_timeout=left,
+        timeout=urllib3.Timeout(
+            connect=min(platform.connect_timeout, left), read=min(platform.read_timeout, left)
+        ),
+    )  # fmt: skip
+    with _closed_on_error(response):
+        _check_head(response)
+        unpacked = _read(response, platform.max_response)
+    if deadline.over():
+        raise TimedOut(sent=True)
+    return Reply(response.status, unpacked)
+
+
+@contextlib.contextmanager
+def _closed_on_error(response: urllib3.BaseHTTPResponse) -> Iterator[None]:
+    """A connection whose answer was not read to its end must not serve another call."""
+    try:
+        yield
+    except BaseException:
+        response.close()
+        raise
+
+
+def _check_head(response: urllib3.BaseHTTPResponse) -> None:
+    if response.status in _GATEWAY_DOWN:
+        raise Unreachable(f"http status {response.status}", sent=True)
+    if response.status not in (200, 500):
+        raise Malformed(f"http status {response.status}")
+    kind, _, parameters = response.headers.get("Content-Type", "").partition(";")
+    charset = parameters.strip().lower().removeprefix("charset=").strip('"')
+    if kind.strip().lower() != "text/xml" or charset not in _CHARSETS:
+        raise Malformed("content type")
+    if response.headers.get("Content-Encoding", "identity").strip().lower() not in ("identity", "gzip"):
+        raise Malformed("content encoding")
+
+
+def _read(response: urllib3.BaseHTTPResponse, limit: int) -> bytes:
+    parts: list[bytes] = []
+    size = 0
+    for part in response.stream(_CHUNK, decode_content=True):
+        size += len(part)
+        if size > limit:
+            raise Malformed("too large")
+        parts.append(part)
+    return b"".join(parts)
+
+
+def _translated(error: Exception, deadline: Deadline) -> PlatformError:
+    """Which of our errors a failure of urllib3 or of the socket is; a passed deadline explains all others."""
+    if deadline.over() or isinstance(error, ReadTimeoutError | TimeoutError):
+        return TimedOut(sent=_call.sent)
+    if isinstance(error, NewConnectionError) or not isinstance(
+        error, ConnectTimeoutError | DecodeError | SSLError
+    ):
+        return Unreachable(type(error).__name__, sent=_call.sent)
+    if isinstance(error, ConnectTimeoutError):
+        return TimedOut(sent=False)
+    if isinstance(error, DecodeError):
+        return Malformed("compression")
+    verdict = isinstance(error.args[0], ssl.SSLCertVerificationError) if error.args else False
+    return NotAuthentic("certificate of the server") if verdict else Unreachable("tls", sent=_call.sent)
