@@ -24,8 +24,8 @@ def navigation(request: HttpRequest) -> dict[str, Any]:
             {"code": code, "label": translation.get_language_info(code)["name_local"], "current": code == request_language()}
             for code, _name in settings.LANGUAGES
         ],
+        "help_url": reverse("help"),
         "support_email": settings.SUPPORT_EMAIL,
-        "demo": settings.DEMO,
     }
 
 

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse
+
+from accounts.access import Forbidden
 
 POLICY = "; ".join(
     [
@@ -41,3 +44,17 @@ class HeadersMiddleware:
         if request.path.startswith("/key/"):
             response.headers["Referrer-Policy"] = "no-referrer"
         return response
+
+
+class ForbiddenMiddleware:
+    """A missing capability answers 403, from whatever depth it was raised."""
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        return self.get_response(request)
+
+    def process_exception(self, request: HttpRequest, exception: Exception) -> None:
+        if isinstance(exception, Forbidden):
+            raise PermissionDenied from exception

@@ -54,6 +54,7 @@ MIDDLEWARE = [
     "accounts.middleware.SessionLimits",
     "django.contrib.auth.middleware.LoginRequiredMiddleware",
     "accounts.middleware.KeyGate",
+    "medisetup.security.ForbiddenMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
 ]
 ROOT_URLCONF = "medisetup.urls"
@@ -93,7 +94,7 @@ DATABASES["default"] |= {
 AUTH_USER_MODEL = "accounts.User"
 AUTHENTICATION_BACKENDS = ["accounts.signin.LoginBackend"]
 PASSWORD_HASHERS = [
-    "accounts.passwords.Argon2",
+    "accounts.hashing.Argon2",
     "django.contrib.auth.hashers.PBKDF2PasswordHasher",
 ]
 AUTH_PASSWORD_VALIDATORS = [{"NAME": "accounts.passwords.SeedPasswordValidator"}]
@@ -119,6 +120,8 @@ ACCOUNT_DEFAULT_HTTP_PROTOCOL = "https" if SECURE else "http"
 ACCOUNT_FORMS = {
     "login": "accounts.signin.LoginForm",
     "reset_password": "accounts.signin.ResetPasswordForm",
+    "reset_password_from_key": "accounts.signin.NewPasswordForm",
+    "reauthenticate": "accounts.signin.ReauthenticateForm",
 }
 ACCOUNT_RATE_LIMITS = {
     "login": "50/s",
@@ -142,7 +145,14 @@ SESSION_IDLE = timedelta(minutes=30)
 SESSION_ABSOLUTE = timedelta(hours=12)
 SESSION_COOKIE_AGE = int(SESSION_ABSOLUTE.total_seconds())
 # Throttles must outlive the broker, so the cache is a table.
-CACHES = {"default": {"BACKEND": "django.core.cache.backends.db.DatabaseCache", "LOCATION": "throttle_cache"}}
+CACHES = {
+    "default": {
+        "BACKEND": "django.core.cache.backends.db.DatabaseCache",
+        "LOCATION": "throttle_cache",
+        # Past its default of 300 rows the cache would throw limits away, which a guesser could provoke.
+        "OPTIONS": {"MAX_ENTRIES": 200_000},
+    }
+}
 KEY_SESSION_PROOF = env.str("KEY_SESSION_PROOF", default="required")  # required | warn | off
 
 # --- headers, limits -------------------------------------------------------------------------

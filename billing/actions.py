@@ -1,0 +1,90 @@
+"""Saving the financial settings; which account pays a trainee."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from accounts import audit, emails
+from accounts.actions.sections import Change, section_change
+from accounts.models import Role, User
+from billing.bank import BankAccount
+from billing.models import AssistantsAccount, FinancialSettings
+from practitioners.models import Practitioner
+
+ACCOUNT_FIELDS = ("iban", "bic", "bic_source")
+MANAGERS = (Role.ADMIN, Role.USER_MANAGER)
+
+
+def save_financial(
+    *,
+    user: User,
+    by: User,
+    version: int,
+    now: datetime,
+    company_name: str,
+    bce: str,
+    convention: str,
+    convention_hours: str,
+    supervisor: Practitioner | None,
+    account: BankAccount | None,
+    assistants_account: BankAccount | None,
+    shared_shown: bool,
+) -> None:
+    """The tab « Données financières ».
+
+    A trainee keeps no account and no BCE of their own (rules 4.3). `shared_shown` False leaves the
+    shared account alone. Raises `StaleSection`.
+    """
+    with section_change(user=user, section="billing/financial", by=by, version=version, now=now) as change:
+        practitioner = Practitioner.objects.select_for_update().get(user=user)
+        trainee = practitioner.training_status == Practitioner.TrainingStatus.TRAINEE
+        row = FinancialSettings.objects.select_for_update().filter(practitioner=practitioner).first()
+        row = row or FinancialSettings(practitioner=practitioner)
+        change.apply(practitioner, {"company_name": company_name})
+        change.apply(
+            row,
+            {
+                "bce": "" if trainee else bce,
+                "convention": convention,
+                "convention_hours": convention_hours,
+                "supervisor": supervisor if trainee else None,
+                **columns(None if trainee else account),
+            },
+        )
+        if change.fields.get("iban", ("", ""))[0]:
+            emails.queue("iban_changed", user=user)
+        if shared_shown and not trainee:
+            _share(user=user, by=by, now=now, account=assistants_account)
+
+
+def columns(account: BankAccount | None) -> dict[str, str]:
+    return {name: getattr(account, name) if account else "" for name in ACCOUNT_FIELDS}
+
+
+def _share(*, user: User, by: User, now: datetime, account: BankAccount | None) -> None:
+    """The practice's account for its trainees; managers are told when it changes."""
+    row = AssistantsAccount.objects.select_for_update().filter(practice=user.practice).first()
+    before = row.iban if row else ""
+    if before == (account.iban if account else ""):
+        return
+    if account is None:
+        AssistantsAccount.objects.filter(practice=user.practice).delete()
+    else:
+        Change().apply(row or AssistantsAccount(practice=user.practice), columns(account))
+    audit.record(
+        "billing:assistants_account:changed", actor=by, subject=user, at=now, iban=[before, account.iban if account else ""]
+    )
+    for manager in User.objects.of_practice(user.practice).active().holding(*MANAGERS).exclude(pk=by.pk):
+        emails.queue("assistants_account_changed", user=manager)
+
+
+def paying_account(practitioner: Practitioner) -> tuple[str, str]:
+    """(IBAN, BIC) that eFact pays: a trainee's is the shared account, else the supervisor's, never the own."""
+    row = FinancialSettings.objects.filter(practitioner=practitioner).select_related("supervisor__financial").first()
+    if practitioner.training_status != Practitioner.TrainingStatus.TRAINEE:
+        return (row.iban, row.bic) if row else ("", "")
+    shared = AssistantsAccount.objects.filter(practice=practitioner.practice).first()
+    if shared:
+        return shared.iban, shared.bic
+    theirs = FinancialSettings.objects.filter(practitioner=row.supervisor).first() if row and row.supervisor else None
+    return (theirs.iban, theirs.bic) if theirs else ("", "")

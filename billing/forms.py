@@ -1,0 +1,197 @@
+"""« Données financières »: company, BCE, convention, account; supervisor for a trainee (rules 3.6)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django import forms
+from django.db.models import Q
+from django.urls import reverse_lazy
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+
+from accounts.access import Capability, capabilities
+from accounts.fields import BceField, identifier_message
+from accounts.models import User
+from accounts.sections import SectionForm
+from billing.bank import BankAccount, account
+from billing.bank import Invalid as InvalidAccount
+from billing.fields import BicField, IbanField, bank_message
+from billing.models import AssistantsAccount, FinancialSettings
+from practitioners.models import Practitioner
+from practitioners.reference import HOUSE, PHYSICIAN
+
+EMPTY = ("", gettext_lazy("Choisissez"))
+BIC_URL = reverse_lazy("billing:bic")
+
+
+def supervisors(trainee: Practitioner) -> Any:
+    """Active recognised physicians of the same practice, never oneself, never a trainee (rules 4.3)."""
+    return (
+        Practitioner.objects.filter(
+            Q(training_status=Practitioner.TrainingStatus.RECOGNISED),
+            practice=trainee.practice,
+            profession=PHYSICIAN,
+            user__is_active=True,
+        )
+        .exclude(pk=trainee.pk)
+        .select_related("user")
+        .order_by("user__last_name", "pk")
+    )
+
+
+class SupervisorField(forms.ModelChoiceField):
+    def label_from_instance(self, obj: Practitioner) -> str:
+        return obj.user.get_full_name()
+
+
+class FinancialForm(SectionForm):
+    section = "billing/financial"
+
+    company_name = forms.CharField(label=gettext_lazy("Nom éventuel de société"), max_length=120, required=False)
+    bce = BceField(
+        label=gettext_lazy("BCE (sans le BE)"), required=False,
+        help_text=gettext_lazy("10 chiffres ; il se trouve sur vos carnets d'attestation."),
+    )
+    convention = forms.ChoiceField(
+        label=gettext_lazy("Si vous êtes conventionné"), required=False, widget=forms.RadioSelect,
+        choices=FinancialSettings.Convention.choices,
+    )
+    convention_hours = forms.CharField(
+        label=gettext_lazy("Jours et heures hors convention"), max_length=300, required=False,
+        help_text=gettext_lazy("Seulement si vous êtes partiellement conventionné, par exemple « mardi 14 h – 18 h »."),
+    )
+    supervisor = SupervisorField(
+        label=gettext_lazy("Maître de stage"), queryset=Practitioner.objects.none(), required=False,
+        to_field_name="uuid", empty_label=gettext_lazy("Choisissez"),
+        help_text=gettext_lazy("Compte, BIC et BCE sont les siens : vous n'avez pas à les remplir."),
+    )
+    iban = IbanField(label="IBAN", required=False)
+    bic = BicField(
+        label="BIC", required=False,
+        help_text=gettext_lazy("Calculé automatiquement ; à compléter seulement quand il est introuvable."),
+    )
+    assistants_shared_iban = IbanField(
+        label=gettext_lazy("Compte bancaire partagé des assistants"), required=False,
+        help_text=gettext_lazy(
+            "UNIQUEMENT si les eFact de vos assistants doivent être payées sur un autre compte. "
+            "Il servira pour TOUS les assistants de TOUS les médecins de la pratique."
+        ),
+    )
+    assistants_shared_bic = BicField(label=gettext_lazy("BIC du compte partagé"), required=False)
+    confirm_shared = forms.BooleanField(
+        label=gettext_lazy("Je confirme : ce compte concerne tous les assistants du cabinet"), required=False
+    )
+
+    OWN = ("bce", "iban", "bic")
+    SHARED = ("assistants_shared_iban", "assistants_shared_bic", "confirm_shared")
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.practitioner = Practitioner.objects.select_related("user", "practice").get(user=self.subject)
+        if self.is_trainee:
+            self.fields["supervisor"].queryset = supervisors(self.practitioner)
+            self._drop(*self.OWN, *self.SHARED)
+        else:
+            self._drop("supervisor")
+            if not self.may_share:
+                self._drop(*self.SHARED)
+        if self.practitioner.profession == HOUSE:
+            self._drop("convention", "convention_hours")
+        for name in ("iban", "assistants_shared_iban"):
+            if name in self.fields:
+                self.fields[name].widget.attrs["data-bic-url"] = BIC_URL
+
+    def _drop(self, *names: str) -> None:
+        for name in names:
+            self.fields.pop(name, None)
+
+    @property
+    def is_trainee(self) -> bool:
+        return self.practitioner.training_status == Practitioner.TrainingStatus.TRAINEE
+
+    @property
+    def may_share(self) -> bool:
+        """The shared account is the practice's: recognised physicians and managers set it."""
+        return (
+            self.practitioner.profession == PHYSICIAN
+            or Capability.EDIT_OTHER_USER in capabilities(self.actor)
+        )
+
+    def trainees(self) -> list[str]:
+        """Whom the shared account concerns, by name, for the confirmation."""
+        rows = Practitioner.objects.filter(
+            practice=self.practitioner.practice,
+            training_status=Practitioner.TrainingStatus.TRAINEE,
+            user__is_active=True,
+        ).select_related("user")
+        return sorted(row.user.get_full_name() for row in rows)
+
+    def initial_for(self, subject: User) -> dict[str, Any]:
+        practitioner = Practitioner.objects.filter(user=subject).first()
+        row = FinancialSettings.objects.filter(practitioner=practitioner).select_related("supervisor").first()
+        row = row or FinancialSettings()
+        shared = AssistantsAccount.objects.filter(practice=subject.practice).first()
+        trainee = practitioner and practitioner.training_status == Practitioner.TrainingStatus.TRAINEE
+        default = FinancialSettings.Convention.CONVENTIONED if trainee else ""
+        return {
+            "company_name": practitioner.company_name if practitioner else "",
+            "bce": row.bce,
+            "convention": row.convention or default,
+            "convention_hours": row.convention_hours,
+            "supervisor": row.supervisor.uuid if row.supervisor_id else None,
+            "iban": row.iban,
+            "bic": row.bic,
+            "assistants_shared_iban": shared.iban if shared else "",
+            "assistants_shared_bic": shared.bic if shared else "",
+        }
+
+    def clean(self) -> dict[str, Any]:
+        values = super().clean()
+        self._clean_required(values)
+        values["account"] = self._account(values, "iban", "bic")
+        values["assistants_account"] = self._account(values, "assistants_shared_iban", "assistants_shared_bic")
+        if values.get("convention") != FinancialSettings.Convention.PARTIALLY:
+            values["convention_hours"] = ""
+        elif not values.get("convention_hours"):
+            self.add_error("convention_hours", _("Indiquez les jours et heures pendant lesquels vous n'êtes pas conventionné."))
+        self._clean_shared(values)
+        return values
+
+    def _clean_required(self, values: dict[str, Any]) -> None:
+        messages = {
+            "bce": identifier_message("bce", "required"),
+            "convention": _("Choisissez votre statut de convention."),
+            "supervisor": _("Choisissez votre maître de stage : vos honoraires vont sur son compte."),
+            "iban": bank_message("required"),
+        }
+        for name, message in messages.items():
+            if name in self.fields and not values.get(name) and name not in self.errors:
+                self.add_error(name, message)
+
+    def _account(self, values: dict[str, Any], iban: str, bic: str) -> BankAccount | None:
+        """IBAN and BIC together; a derived BIC wins over whatever was posted (rules 2.4)."""
+        if iban not in self.fields or iban in self.errors or not values.get(iban):
+            return None
+        try:
+            return account(values[iban], values.get(bic) or "")
+        except InvalidAccount as error:
+            self.add_error(bic, bank_message(error.code))
+            return None
+
+    def _clean_shared(self, values: dict[str, Any]) -> None:
+        if "confirm_shared" not in self.fields or "assistants_shared_iban" in self.errors:
+            return
+        new = values["assistants_account"].iban if values["assistants_account"] else ""
+        names = self.trainees()
+        if names and new != self.initial["assistants_shared_iban"] and not values.get("confirm_shared"):
+            self.add_error(
+                "confirm_shared",
+                _("Ce changement concerne : %(names)s. Cochez la confirmation pour l'enregistrer.") % {"names": ", ".join(names)},
+            )
+
+    def values(self) -> dict[str, Any]:
+        names = ("company_name", "bce", "convention", "convention_hours", "supervisor", "account", "assistants_account")
+        return {name: self.cleaned_data.get(name) or ("" if name in names[:4] else None) for name in names} | {
+            "shared_shown": "assistants_shared_iban" in self.fields
+        }

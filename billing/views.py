@@ -1,0 +1,63 @@
+"""The section of the financial settings, and the BIC of an IBAN while it is typed."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.http import Http404, HttpRequest, JsonResponse
+from django.utils.translation import gettext_lazy
+from django.views.decorators.http import require_GET
+
+from accounts.sections import SectionForm, SectionView
+from billing import actions, bank
+from billing.fields import bank_message
+from billing.forms import FinancialForm
+from practitioners.models import Practitioner
+from practitioners.reference import HOUSE, PHYSICIAN
+
+
+class Financial(SectionView):
+    form_class = FinancialForm
+    template_name = "billing/financial.html"
+    title = gettext_lazy("Données financières")
+    button = gettext_lazy("Modifier les données financières")
+    action = staticmethod(actions.save_financial)
+
+    def setup(self, request: HttpRequest, *args: Any, **kwargs: Any) -> None:
+        super().setup(request, *args, **kwargs)
+        if request.user.is_authenticated and not Practitioner.objects.filter(
+            user=self.subject, profession__in=[PHYSICIAN, HOUSE]
+        ).exists():
+            raise Http404
+
+    def context(self, form: SectionForm) -> dict[str, Any]:
+        iban = form["iban"].value() if "iban" in form.fields else ""
+        shared = form["assistants_shared_iban"].value() if "assistants_shared_iban" in form.fields else ""
+        paying = actions.paying_account(form.practitioner) if form.is_trainee else ("", "")
+        return {
+            "trainees": form.trainees(),
+            "bank": self._known_bank(iban),
+            "shared_bank": self._known_bank(shared),
+            "paying_iban": bank.mask_iban(paying[0]) if paying[0] else "",
+            "paying_bic": paying[1],
+        }
+
+    @staticmethod
+    def _known_bank(text: str | None) -> dict[str, str]:
+        """BIC and name of the bank for the page as it is drawn; empty when the IBAN is not valid."""
+        try:
+            number = bank.iban(text or "")
+        except bank.Invalid:
+            return {"bic": "", "name": ""}
+        return {"bic": bank.derive_bic(number) or "", "name": bank.bank_name(number)}
+
+
+@require_GET
+def bic(request: HttpRequest) -> JsonResponse:
+    """{bic, bank, error}: what the server derives; the form derives it again on submit."""
+    try:
+        number = bank.iban(request.GET.get("iban", "")[:60])
+    except bank.Invalid as error:
+        return JsonResponse({"bic": "", "bank": "", "error": bank_message(error.code)})
+    found = bank.derive_bic(number) or ""
+    return JsonResponse({"bic": found, "bank": bank.bank_name(number), "error": "" if found else bank_message("bic_required")})

@@ -1,0 +1,71 @@
+"""Tags that any template may use: the tabs of a person, suggestions that need an upper fact, masks."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django import template
+from django.urls import reverse
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+
+from accounts import identifiers
+from accounts.models import HubRegion, User
+from practitioners.models import Address, Practitioner
+from practitioners.reference import HOUSE, NOT_CAREGIVERS, PHYSICIAN, region_of
+
+register = template.Library()
+
+# Section key, URL name, label: the tabs in the order of the seed.
+TABS = [
+    ("practitioner/general", "practitioners:general", gettext_lazy("Informations générales")),
+    ("practitioner/addresses", "practitioners:addresses", gettext_lazy("Adresses")),
+    ("account", "accounts:account", gettext_lazy("Utilisateur")),
+    ("ehealth/connection", "ehealth:connection", gettext_lazy("Connexion eHealth")),
+    ("ehealth/edmg", "ehealth:edmg", gettext_lazy("eDMG")),
+    ("billing/financial", "billing:financial", gettext_lazy("Données financières")),
+]
+PHYSICIANS_ONLY = ("ehealth/connection", "ehealth/edmg")
+
+
+def sections_of(subject: User) -> list[tuple[str, str, Any]]:
+    """The sections that concern this person: a receptionist has an account and nothing to practise."""
+    profession = Practitioner.objects.filter(user=subject).values_list("profession", flat=True).first()
+    if profession is None or profession in NOT_CAREGIVERS:
+        return [tab for tab in TABS if tab[0] == "account"]
+    if profession not in (PHYSICIAN, HOUSE):
+        return [tab for tab in TABS if tab[0] not in PHYSICIANS_ONLY and tab[0] != "billing/financial"]
+    return [tab for tab in TABS if profession == PHYSICIAN or tab[0] not in PHYSICIANS_ONLY]
+
+
+@register.inclusion_tag("components/tabs.html")
+def section_tabs(subject: User, current: str) -> dict[str, Any]:
+    tabs = [
+        {"url": reverse(name, args=[subject.uuid]), "label": label, "current": key == current}
+        for key, name, label in sections_of(subject)
+    ]
+    return {"tabs": tabs, "label": _("Parties de la configuration")}
+
+
+@register.simple_tag
+def hub_suggestion(subject: User) -> str:
+    """A sentence naming the hub that the work address suggests, or ''. It is never chosen silently."""
+    postcode = (
+        Address.objects.filter(practitioner__user=subject, type=Address.Type.WORK, country="BE")
+        .order_by("pk")
+        .values_list("postcode", flat=True)
+        .first()
+    )
+    region = region_of(postcode or "")
+    if region is None:
+        return ""
+    return _("D'après le code postal %(postcode)s de votre lieu de travail : %(hub)s, si vous y êtes inscrit.") % {
+        "postcode": postcode,
+        "hub": HubRegion(region.hub).label,
+    }
+
+
+@register.filter
+def masked(value: str) -> str:
+    """All but the last three characters hidden."""
+    return identifiers.mask(value) if value else ""

@@ -1,0 +1,32 @@
+"""Root routes. Public ones are marked in their views with `login_not_required`, in the open."""
+
+from django.conf import settings
+from django.contrib.auth.decorators import login_not_required
+from django.urls import include, path
+from django.views.i18n import set_language
+
+from medisetup import views
+
+urlpatterns = [
+    path("", views.home, name="home"),
+    path("me/", views.me, name="me"),
+    path("people/", views.people, name="people"),
+    path("people/<uuid:uuid>/", views.person, name="person"),
+    path("help/", views.help_page, name="help"),
+    path("health/", views.health, name="health"),
+    path("language/", login_not_required(set_language), name="set_language"),
+    path("", include("accounts.urls")),
+    path("", include("practitioners.urls")),
+    path("", include("billing.urls")),
+    path("", include("ehealth.urls")),
+]
+if settings.DEMO:
+    urlpatterns += [
+        path("outbox/", views.outbox, name="outbox"),
+        path("outbox/<str:name>/", views.outbox_mail, name="outbox_mail"),
+    ]
+
+handler400 = "medisetup.views.bad_request"
+handler403 = "medisetup.views.forbidden"
+handler404 = "medisetup.views.not_found"
+handler500 = "medisetup.views.server_error"

@@ -1,0 +1,198 @@
+"""Home (my checklist), people (the manager's list), one person, help, health, error pages."""
+
+from __future__ import annotations
+
+from email import message_from_bytes, policy
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+from django.conf import settings
+from django.contrib.auth.decorators import login_not_required
+from django.core.paginator import Paginator
+from django.db import connection
+from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
+from django.shortcuts import redirect, render
+from django.urls import reverse
+from django.utils.translation import ngettext
+from django.views.decorators.http import require_GET
+
+from accounts import access
+from accounts.access import Capability
+from accounts.models import SectionReview, User
+from medisetup import readiness
+from medisetup.readiness import Checklist, Line
+from medisetup.templatetags.medisetup import TABS, sections_of
+
+PEOPLE_PER_PAGE = 50
+TAGS = {readiness.DONE: "done", readiness.TODO: "todo", readiness.WAITING: "waiting", readiness.PROBLEM: "problem"}
+
+
+def link_of(line: Line, subject: User, *, owner: bool) -> str:
+    """Where the item is done; '' for what only the owner can do."""
+    if line.item.owner_only and not owner:
+        return ""
+    name, _hash, field = line.item.link.partition("#")
+    whole_site = name == "me" or name in ("ehealth:mailbox",) or name.startswith("accounts:key")
+    url = reverse(name) if whole_site else reverse(name, args=[subject.uuid])
+    return f"{url}#id_{field}" if field else url
+
+
+def rows(lines: list[Line], subject: User, *, owner: bool) -> list[dict[str, Any]]:
+    """Rows for components/task_list.html."""
+    return [
+        {
+            "id": line.item.id,
+            "label": line.item.title,
+            "url": link_of(line, subject, owner=owner),
+            "kind": TAGS[line.state],
+            "status": line.word,
+            "hint": line.item.unlocks,
+        }
+        for line in lines
+    ]
+
+
+def checklist_context(subject: User, checklist: Checklist, *, owner: bool) -> dict[str, Any]:
+    done, total = checklist.done_count, checklist.total
+    words = ngettext("%(done)s étape sur %(total)s terminée", "%(done)s étapes sur %(total)s terminées", done)
+    return {
+        "subject": subject,
+        "checklist": checklist,
+        "blocking": rows(checklist.blocking, subject, owner=owner),
+        "recommended": rows(checklist.recommended, subject, owner=owner),
+        "progress_words": words % {"done": done, "total": total},
+        "next_url": link_of(checklist.next_line, subject, owner=owner) if checklist.next_line else "",
+        "to_review": sections_to_review(subject),
+    }
+
+
+def sections_to_review(subject: User) -> list[dict[str, Any]]:
+    waiting = SectionReview.objects.filter(user=subject, prefilled_at__isnull=False, confirmed_at=None)
+    keys = set(waiting.values_list("section", flat=True))
+    return [
+        {"url": reverse(name, args=[subject.uuid]), "label": label} for key, name, label in TABS if key in keys
+    ]
+
+
+@require_GET
+def home(request: HttpRequest) -> HttpResponse:
+    """« Ma configuration »: what is done, what is missing, what each item unlocks."""
+    context = checklist_context(request.user, readiness.checklist(request.user), owner=True)
+    return render(request, "medisetup/home.html", context)
+
+
+@require_GET
+def me(request: HttpRequest) -> HttpResponse:
+    """The initials at the bottom left: the first section that waits for a review, else the first tab."""
+    waiting = sections_to_review(request.user)
+    if waiting:
+        return redirect(waiting[0]["url"])
+    return redirect(sections_of(request.user)[0][1], uuid=request.user.uuid)
+
+
+@require_GET
+def people(request: HttpRequest) -> HttpResponse:
+    """Who of the practice is ready, who is not, and what comes next for each."""
+    access.require(request.user, Capability.SEE_PRACTICE_READINESS)
+    visible = access.visible_users(request.user)
+    shown = readiness.with_items(visible.active())
+    wanted = request.GET.get("state", "")
+    if wanted in ("ready", "missing"):
+        shown = shown.filter(ready=wanted == "ready")
+    page = Paginator(shown.order_by("last_name", "first_name", "pk"), PEOPLE_PER_PAGE).get_page(request.GET.get("page"))
+    lines = [{"user": user, "checklist": readiness.checklist_of(user)} for user in page]
+    context = {
+        "page": page,
+        "lines": lines,
+        "state": wanted,
+        "practice": request.user.practice,
+        "inactive": visible.filter(is_active=False).order_by("last_name", "pk"),
+        "may_create": Capability.CREATE_USER in access.capabilities(request.user),
+    }
+    return render(request, "medisetup/people.html", context)
+
+
+@require_GET
+def person(request: HttpRequest, uuid: UUID) -> HttpResponse:
+    """One person's readiness and sections, for those who help."""
+    subject = access.subject_or_404(request.user, uuid)
+    if subject.pk == request.user.pk:
+        return redirect("home")
+    context = checklist_context(subject, readiness.checklist(subject), owner=False)
+    tabs = [{"url": reverse(name, args=[subject.uuid]), "label": label} for _key, name, label in sections_of(subject)]
+    return render(request, "medisetup/person.html", context | {"tabs": tabs})
+
+
+@login_not_required
+@require_GET
+def help_page(request: HttpRequest) -> HttpResponse:
+    return render(request, "medisetup/help.html")
+
+
+@login_not_required
+@require_GET
+def health(request: HttpRequest) -> HttpResponse:
+    """Ready when the database answers; short, without detail for strangers."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT 1")
+    return JsonResponse({"status": "ok"})
+
+
+# The demonstration's letter box: mails are files in a folder; these two pages exist with DEMO only.
+def _mails() -> list[tuple[str, Any]]:
+    files = sorted(Path(settings.OUTBOX_DIR).glob("*.log"), key=lambda file: file.stat().st_mtime, reverse=True)
+    found = []
+    for file in files:
+        parts = file.read_bytes().split(b"\n" + b"-" * 79 + b"\n")
+        found += [
+            (f"{file.stem}.{number}", message_from_bytes(part.strip(b"\n"), policy=policy.default))
+            for number, part in reversed(list(enumerate(parts)))
+            if part.strip()
+        ]
+    return found
+
+
+@login_not_required
+@require_GET
+def outbox(request: HttpRequest) -> HttpResponse:
+    mails = [
+        {"name": name, "subject": mail["Subject"], "to": mail["To"], "date": mail["Date"].datetime} for name, mail in _mails()
+    ]
+    return render(request, "medisetup/outbox.html", {"mails": mails})
+
+
+@login_not_required
+@require_GET
+def outbox_mail(request: HttpRequest, name: str) -> HttpResponse:
+    mail = dict(_mails()).get(name)
+    if mail is None:
+        raise Http404
+    body = mail.get_body(preferencelist=("plain",))
+    context = {"subject": mail["Subject"], "to": mail["To"], "text": body.get_content() if body else ""}
+    return render(request, "medisetup/outbox_mail.html", context)
+
+
+@login_not_required
+def bad_request(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
+    return render(request, "errors/400.html", status=400)
+
+
+@login_not_required
+def forbidden(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
+    return render(request, "errors/403.html", status=403)
+
+
+@login_not_required
+def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
+    return render(request, "errors/403_csrf.html", status=403)
+
+
+@login_not_required
+def not_found(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
+    return render(request, "errors/404.html", status=404)
+
+
+@login_not_required
+def server_error(request: HttpRequest) -> HttpResponse:
+    return render(request, "errors/500.html", status=500)

@@ -1,0 +1,135 @@
+"""Saving who practises and where; creating a person with everything that belongs to them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.db import IntegrityError, transaction
+from django.utils import timezone
+
+from accounts import audit, identifiers
+from accounts.access import Capability, capabilities
+from accounts.actions.people import create_user
+from accounts.actions.sections import Change, section_change
+from accounts.models import Licence, Practice, User
+from practitioners.models import Address, Practitioner, Telecom
+from practitioners.reference import professions
+
+PERSON_FIELDS = ("last_name", "first_name", "language")
+ADDRESS_FIELDS = ("type", "description", "street", "number", "box", "postcode", "city", "country")
+
+
+class NihiiTaken(Exception):
+    """Another account of this practice has the same INAMI number (first 8 digits; rules 2.2)."""
+
+
+class IdentityFixed(Exception):
+    """The first 8 digits of an INAMI number never change in a career; an administrator must do it."""
+
+
+def create_person(
+    *,
+    practice: Practice,
+    by: User,
+    now: datetime,
+    login: str,
+    email: str,
+    last_name: str,
+    first_name: str,
+    language: str,
+    profession: str,
+    roles: Sequence[str],
+) -> User:
+    """An account with its caregiver, provisional licence and invitation, all or nothing.
+
+    Raises what `accounts.actions.people.create_user` raises.
+    """
+    with transaction.atomic():
+        user = create_user(
+            practice=practice,
+            login=login,
+            email=email,
+            last_name=last_name,
+            first_name=first_name,
+            language=language,
+            roles=roles,
+            by=by,
+            now=now,
+        )
+        Practitioner.objects.create(user=user, practice=practice, profession=profession)
+        audit.record("practitioner:practitioner:created", actor=by, subject=user, at=now, profession=profession)
+        if professions()[profession].paid_licence:
+            grant_provisional_licence(user=user, by=by, now=now)
+    return user
+
+
+def grant_provisional_licence(*, user: User, by: User, now: datetime) -> Licence:
+    """45 days from today (day 0 = creation; rules 6.3)."""
+    today = timezone.localdate(now)
+    ends = today + timedelta(days=Licence.PROVISIONAL_DAYS)
+    licence = Licence.objects.create(user=user, starts_on=today, ends_on=ends)
+    audit.record("account:licence:created", actor=by, subject=user, at=now, ends_on=ends)
+    return licence
+
+
+def save_general(*, user: User, by: User, version: int, now: datetime, **values: Any) -> None:
+    """« Modifier l'intervenant », first tab. `values` are the form's fields, canonical.
+
+    Raises `NihiiTaken`, `IdentityFixed`, `StaleSection`.
+    """
+    person = {name: values.pop(name) for name in PERSON_FIELDS}
+    try:
+        with section_change(user=user, section="practitioner/general", by=by, version=version, now=now) as change:
+            row = Practitioner.objects.select_for_update().filter(user=user).first()
+            row = row or Practitioner(user=user, practice=user.practice)
+            _note_identity(row, values["nihii"], user=user, by=by, now=now)
+            change.apply(user, person)
+            change.apply(row, values)
+    except IntegrityError as error:
+        if "nihii_once_per_practice" in str(error):
+            raise NihiiTaken from error
+        raise
+
+
+def _note_identity(row: Practitioner, nihii: str, *, user: User, by: User, now: datetime) -> None:
+    """A new competence code is a normal step of a career; another person's number is not."""
+    old = row.nihii
+    if not old or old == nihii:
+        return
+    other_person = not nihii or identifiers.nihii_identity(old) != identifiers.nihii_identity(nihii)
+    if other_person and Capability.ASSIGN_ADMIN not in capabilities(by):
+        raise IdentityFixed
+    audit.record("practitioner:nihii:changed", actor=by, subject=user, at=now, nihii=[old, nihii])
+
+
+def save_addresses(
+    *, user: User, by: User, version: int, now: datetime, addresses: Sequence[dict[str, Any]]
+) -> None:
+    """« Modifier l'intervenant », second tab: the whole set at once, in the order of the page.
+
+    Each address: the fields of `Address`, `uuid` or None when new, `telecoms`: list of (type, value).
+    Addresses of the person that are not in the list are removed. Raises `StaleSection`.
+    """
+    with section_change(user=user, section="practitioner/addresses", by=by, version=version, now=now) as change:
+        practitioner = Practitioner.objects.select_for_update().get(user=user)
+        stored = {address.uuid: address for address in practitioner.addresses.order_by("pk")}
+        kept = [_save_address(practitioner, stored.get(item["uuid"]), item, change) for item in addresses]
+        for address in stored.values():
+            if address.pk not in kept:
+                change.fields[f"address {address.uuid}"] = (str(address), None)
+                address.delete()
+
+
+def _save_address(practitioner: Practitioner, row: Address | None, item: dict[str, Any], change: Change) -> int:
+    address = row or Address(practitioner=practitioner)
+    own = Change()
+    own.apply(address, {name: item[name] for name in ADDRESS_FIELDS})
+    before = list(address.telecoms.order_by("pk").values_list("type", "value"))
+    if before != item["telecoms"]:
+        address.telecoms.all().delete()
+        Telecom.objects.bulk_create(Telecom(address=address, type=kind, value=value) for kind, value in item["telecoms"])
+        own.fields["telecoms"] = (len(before), len(item["telecoms"]))
+    change.fields |= {f"address {name}": pair for name, pair in own.fields.items()}
+    return address.pk

@@ -1,0 +1,207 @@
+"""The form of the tab « Adresses »: any number of addresses, each with any number of telecoms.
+
+Without script a button adds a row: the page comes back with what was typed and one row more.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import UUID
+
+from django import forms
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+
+from accounts.contacts import Invalid, email, phone, postcode
+from accounts.fields import contact_message
+from accounts.models import User
+from accounts.sections import SectionForm
+from practitioners.models import Address, Telecom
+from practitioners.reference import country_choices
+
+MOST_ADDRESSES, MOST_TELECOMS = 8, 8
+FIRST_TELECOMS = (Telecom.Type.EMAIL, Telecom.Type.PHONE, Telecom.Type.MOBILE)
+
+
+class TelecomForm(forms.Form):
+    """One way to reach an address; an empty value means no row."""
+
+    type = forms.ChoiceField(label=gettext_lazy("Type"), choices=Telecom.Type.choices)
+    value = forms.CharField(
+        label=gettext_lazy("Valeur"), max_length=254, required=False, widget=forms.TextInput(attrs={"autocomplete": "off"})
+    )
+
+    def clean(self) -> dict[str, Any]:
+        values = super().clean()
+        kind, value = values.get("type"), values.get("value", "")
+        try:
+            if value and kind == Telecom.Type.EMAIL:
+                values["value"] = email(value)
+            elif value and kind in (Telecom.Type.PHONE, Telecom.Type.MOBILE, Telecom.Type.FAX):
+                values["value"] = phone(value).e164
+        except Invalid as error:
+            self.add_error("value", contact_message("email" if kind == Telecom.Type.EMAIL else "phone", error.code))
+        return values
+
+
+class AddressForm(forms.Form):
+    """One address. A work address needs everything but the box (rules 3.2)."""
+
+    uuid = forms.UUIDField(widget=forms.HiddenInput, required=False)
+    type = forms.ChoiceField(label=gettext_lazy("Type"), choices=Address.Type.choices)
+    description = forms.CharField(
+        label=gettext_lazy("Description"), max_length=80, required=False,
+        help_text=gettext_lazy("Par exemple « cabinet principal » ou « maison de repos »."),
+    )
+    street = forms.CharField(label=gettext_lazy("Rue"), max_length=100, required=False)
+    number = forms.CharField(label=gettext_lazy("N°"), max_length=10, required=False)
+    box = forms.CharField(label=gettext_lazy("Boîte"), max_length=10, required=False)
+    postcode = forms.CharField(label=gettext_lazy("Code postal"), max_length=10, required=False)
+    city = forms.CharField(label=gettext_lazy("Localité"), max_length=80, required=False)
+    country = forms.ChoiceField(label=gettext_lazy("Pays"), choices=country_choices)
+    delete = forms.BooleanField(label=gettext_lazy("Supprimer cette adresse"), required=False)
+
+    NEEDED_AT_WORK = ("street", "number", "postcode", "city")
+    AUTOCOMPLETE = {"street": "address-line1", "postcode": "postal-code", "city": "address-level2", "country": "country"}
+
+    def __init__(self, *args: Any, telecoms: list[tuple[str, str]], extra: int, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        for name in self.NEEDED_AT_WORK:
+            self.fields[name].hide_optional = True
+        for name, token in self.AUTOCOMPLETE.items():
+            self.fields[name].widget.attrs["autocomplete"] = token
+        count = self.telecom_count(len(telecoms)) + extra
+        self.telecom_forms = [
+            TelecomForm(
+                self.data if self.is_bound and number < self.telecom_count(0) else None,
+                prefix=f"{self.prefix}-telecom-{number}",
+                initial=self._initial_telecom(telecoms, number),
+            )
+            for number in range(min(count, MOST_TELECOMS))
+        ]
+
+    def telecom_count(self, stored: int) -> int:
+        """Rows on the page: as posted, or what is stored, with the three usual kinds for a new address."""
+        posted = str(self.data.get(f"{self.prefix}-telecoms", "")) if self.is_bound else ""
+        return min(int(posted), MOST_TELECOMS) if posted.isascii() and posted.isdigit() else stored
+
+    @staticmethod
+    def _initial_telecom(telecoms: list[tuple[str, str]], number: int) -> dict[str, str]:
+        kind, value = telecoms[number] if number < len(telecoms) else (Telecom.Type.PHONE, "")
+        return {"type": kind, "value": value}
+
+    def is_valid(self) -> bool:
+        parts = [form.is_valid() for form in self.telecom_forms if form.is_bound]
+        return super().is_valid() and all(parts)
+
+    def clean(self) -> dict[str, Any]:
+        values = super().clean()
+        if values.get("delete"):
+            return values
+        if values.get("type") == Address.Type.WORK:
+            for name in self.NEEDED_AT_WORK:
+                if not values.get(name) and name not in self.errors:
+                    self.add_error(name, _("Un lieu de travail a besoin de ce champ : complétez-le."))
+        if values.get("postcode"):
+            try:
+                values["postcode"] = postcode(values["postcode"], country=values.get("country", "BE"))
+            except Invalid as error:
+                self.add_error("postcode", contact_message("postcode", error.code))
+        return values
+
+    def values(self) -> dict[str, Any]:
+        telecoms = [
+            (form.cleaned_data["type"], form.cleaned_data["value"])
+            for form in self.telecom_forms
+            if form.is_bound and form.cleaned_data["value"]
+        ]
+        return {name: value for name, value in self.cleaned_data.items() if name != "delete"} | {"telecoms": telecoms}
+
+
+def complies(kind: str, telecoms: list[tuple[str, str]]) -> bool:
+    """One work address whose own telecoms hold an e-mail and a phone or mobile (the hubs' rule)."""
+    kinds = {telecom for telecom, _value in telecoms}
+    return kind == Address.Type.WORK and Telecom.Type.EMAIL in kinds and bool(
+        kinds & {Telecom.Type.PHONE, Telecom.Type.MOBILE}
+    )
+
+
+class AddressesForm(SectionForm):
+    section = "practitioner/addresses"
+
+    addresses = forms.IntegerField(widget=forms.HiddenInput, min_value=0, max_value=MOST_ADDRESSES, required=False)
+    confirm_loss = forms.BooleanField(
+        label=gettext_lazy("Oui, enregistrer sans lieu de travail complet : mes accès aux hubs seront fermés"),
+        required=False,
+    )
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        asked = self.data.get("add", "") if self.is_bound else ""
+        stored = self.stored()
+        posted = self._posted_count() if self.is_bound else len(stored)
+        count = min(posted + (asked == "address"), MOST_ADDRESSES)
+        self.address_forms = [
+            AddressForm(
+                self.data if self.is_bound and number < posted else None,
+                prefix=f"address-{number}",
+                initial=stored[number][0] if number < len(stored) else {"type": Address.Type.HOME, "country": "BE"},
+                telecoms=stored[number][1] if number < len(stored) else [(kind, "") for kind in FIRST_TELECOMS],
+                extra=int(asked == f"telecom-{number}"),
+            )
+            for number in range(count)
+        ]
+        self.adding = bool(asked)
+
+    def _posted_count(self) -> int:
+        text = str(self.data.get("addresses", ""))
+        return min(int(text), MOST_ADDRESSES) if text.isascii() and text.isdigit() else 0
+
+    def stored(self) -> list[tuple[dict[str, Any], list[tuple[str, str]]]]:
+        """(fields, telecoms) of each stored address; one empty work address for a beginner."""
+        rows = Address.objects.filter(practitioner__user=self.subject).prefetch_related("telecoms").order_by("pk")
+        found = [
+            (
+                {name: getattr(row, name) for name in AddressForm.base_fields if name != "delete"},
+                [(telecom.type, telecom.value) for telecom in sorted(row.telecoms.all(), key=lambda item: item.pk)],
+            )
+            for row in rows
+        ]
+        return found or [({"type": Address.Type.WORK, "country": "BE"}, [(kind, "") for kind in FIRST_TELECOMS])]
+
+    def initial_for(self, subject: User) -> dict[str, Any]:
+        return {"addresses": Address.objects.filter(practitioner__user=subject).count()}
+
+    def is_valid(self) -> bool:
+        parts = [form.is_valid() for form in self.address_forms if form.is_bound]
+        return all(parts) and super().is_valid()
+
+    def clean(self) -> dict[str, Any]:
+        values = super().clean()
+        if all(form.is_valid() for form in self.address_forms if form.is_bound):
+            had = any(complies(fields["type"], telecoms) for fields, telecoms in self.stored())
+            has = any(complies(item["type"], item["telecoms"]) for item in self.kept())
+            if had and not has and not values.get("confirm_loss"):
+                self.add_error(
+                    "confirm_loss",
+                    _("Il ne resterait aucun lieu de travail avec un e-mail et un téléphone. Complétez-en un, ou confirmez."),
+                )
+        return values
+
+    def kept(self) -> list[dict[str, Any]]:
+        return [form.values() for form in self.address_forms if form.is_bound and not form.cleaned_data.get("delete")]
+
+    def values(self) -> dict[str, Any]:
+        return {"addresses": self.kept()}
+
+    def repeats_what_is_stored(self) -> bool:
+        stored: dict[UUID, Any] = {
+            fields["uuid"]: (fields, telecoms) for fields, telecoms in self.stored() if "uuid" in fields
+        }
+        kept = self.kept() if self.is_bound and self.is_valid() else []
+        return len(kept) == len(stored) and all(
+            item["uuid"] in stored
+            and stored[item["uuid"]][1] == item["telecoms"]
+            and all(stored[item["uuid"]][0][name] == value for name, value in item.items() if name != "telecoms")
+            for item in kept
+        )

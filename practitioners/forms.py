@@ -1,0 +1,166 @@
+"""The two tabs of the practitioner: general information; addresses with their telecoms."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django import forms
+from django.conf import settings
+from django.utils import timezone, translation
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+
+from accounts import identifiers
+from accounts.fields import HouseNihiiField, NameField, NihiiField, SsinField, identifier_message
+from accounts.models import Practice, User
+from accounts.sections import SectionForm
+from practitioners.models import Practitioner
+from practitioners.reference import (
+    GENERAL_PRACTICE,
+    HOUSE,
+    PHYSICIAN,
+    profession_choices,
+    professions,
+    speciality_choices,
+    speciality_of,
+)
+
+EMPTY = ("", gettext_lazy("Choisissez"))
+SPOKEN = ("fr", "nl", "de", "en", "es", "it", "pt", "ar", "tr", "pl", "ro", "ru", "uk", "bg", "el", "hu")
+
+
+def spoken_languages() -> list[tuple[str, str]]:
+    return [(code, translation.get_language_info(code)["name_translated"].capitalize()) for code in SPOKEN]
+
+
+class GeneralForm(SectionForm):
+    """« Informations générales » (rules 3.1). House fields count for a flat-rate house only."""
+
+    section = "practitioner/general"
+
+    profession = forms.ChoiceField(
+        label=gettext_lazy("Profession"), choices=lambda: [EMPTY, *profession_choices()]
+    )
+    civility = forms.ChoiceField(
+        label=gettext_lazy("Civilité"), choices=[EMPTY, *Practitioner.Civility.choices], required=False
+    )
+    last_name = NameField(label=gettext_lazy("Nom"), autocomplete="family-name")
+    first_name = NameField(label=gettext_lazy("Prénom"), autocomplete="given-name", required=False)
+    title = forms.CharField(
+        label=gettext_lazy("Titre"), max_length=60, required=False,
+        help_text=gettext_lazy("Figure sur vos lettres, par exemple « médecin généraliste agréé »."),
+    )
+    language = forms.ChoiceField(label=gettext_lazy("Langue"), choices=settings.LANGUAGES)
+    other_languages = forms.MultipleChoiceField(
+        label=gettext_lazy("Langues parlées"), choices=spoken_languages, required=False,
+        widget=forms.CheckboxSelectMultiple,
+    )
+    ssin = SsinField(label=gettext_lazy("Numéro National"), required=False)
+    nihii = NihiiField(label=gettext_lazy("Numéro INAMI"), required=False)
+    speciality = forms.ChoiceField(
+        label=gettext_lazy("Spécialité"), choices=lambda: [EMPTY, *speciality_choices()], required=False
+    )
+    training_status = forms.ChoiceField(
+        label=gettext_lazy("Statut"), choices=[EMPTY, *Practitioner.TrainingStatus.choices], required=False,
+        help_text=gettext_lazy("Proposé d'après les trois derniers chiffres de votre numéro INAMI."),
+    )
+    company_name = forms.CharField(label=gettext_lazy("Nom de la société"), max_length=120, required=False)
+    house_contact_ssin = SsinField(
+        label=gettext_lazy("Numéro National (personne de contact de la maison médicale)"), required=False
+    )
+    house_nihii = HouseNihiiField(label=gettext_lazy("Numéro INAMI de la maison médicale"), required=False)
+    house_contact = forms.ModelChoiceField(
+        label=gettext_lazy("Personne de contact"), queryset=User.objects.get_queryset().none(), required=False,
+        empty_label=gettext_lazy("Choisissez"), to_field_name="uuid",
+    )
+
+    PERSON_ONLY = ("civility", "title", "other_languages", "ssin", "nihii", "speciality", "training_status")
+    HOUSE_ONLY = ("house_contact_ssin", "house_nihii", "house_contact")
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        colleagues = User.objects.of_practice(self.subject.practice).active().order_by("last_name", "pk")
+        self.fields["house_contact"].queryset = colleagues
+        if not self.house_possible:
+            for name in self.HOUSE_ONLY:
+                del self.fields[name]
+            self.fields["profession"].choices = [item for item in self.fields["profession"].choices if item[0] != HOUSE]
+        chosen = self.data.get("profession") if self.is_bound else self.initial.get("profession")
+        profession = professions().get(chosen or "")
+        if profession and profession.nihii_digits:
+            self.fields["nihii"].profession_digits = profession.nihii_digits
+
+    @property
+    def house_possible(self) -> bool:
+        """The second line exists for the account of a flat-rate house only (seed)."""
+        return self.subject.practice.type == Practice.Type.FLAT_RATE_HOUSE
+
+    def initial_for(self, subject: User) -> dict[str, Any]:
+        row = Practitioner.objects.filter(user=subject).select_related("house_contact").first() or Practitioner()
+        stored = {name: getattr(row, name) for name in self.base_fields if hasattr(Practitioner, name)}
+        person = {name: getattr(subject, name) for name in ("last_name", "first_name", "language")}
+        contact = row.house_contact.uuid if row.house_contact_id else None
+        return stored | person | {"house_contact": contact}
+
+    def clean(self) -> dict[str, Any]:
+        values = super().clean()
+        profession = values.get("profession", "")
+        hidden = self.PERSON_ONLY if profession == HOUSE else self.HOUSE_ONLY
+        if profession != PHYSICIAN:
+            hidden += ("speciality", "training_status")
+        for name in hidden:
+            values[name] = {"other_languages": [], "house_contact": None}.get(name, "")
+            self.errors.pop(name, None)
+        self._require(values, profession)
+        if profession == PHYSICIAN and values.get("nihii"):
+            self._fill_from_number(values)
+        return values
+
+    def _require(self, values: dict[str, Any], profession: str) -> None:
+        """Fields that this profession needs; the rest may be completed later (readiness tells)."""
+        if profession == HOUSE:
+            needed = self.HOUSE_ONLY
+        else:
+            needed = ("first_name", "civility")
+            needed += ("ssin",) if profession == PHYSICIAN else ()
+            item = professions().get(profession)
+            needed += ("nihii",) if item and item.nihii_required else ()
+        for name in needed:
+            if name in self.fields and not values.get(name) and name not in self.errors:
+                self.add_error(name, required_message(name, str(self.fields[name].label)))
+
+    def _fill_from_number(self, values: dict[str, Any]) -> None:
+        number = values["nihii"]
+        trainee = identifiers.nihii_is_trainee(number)
+        if not values.get("training_status"):
+            kinds = Practitioner.TrainingStatus
+            values["training_status"] = kinds.TRAINEE if trainee else kinds.RECOGNISED
+        if not values.get("speciality"):
+            values["speciality"] = speciality_of(identifiers.nihii_competence(number)) or (
+                GENERAL_PRACTICE if identifiers.nihii_is_gp(number) else ""
+            )
+
+    def values(self) -> dict[str, Any]:
+        absent = dict.fromkeys(self.HOUSE_ONLY, "") | {"house_contact": None}
+        return absent | super().values()
+
+    def warnings(self) -> list[str]:
+        """Sentences to show beside what is stored; none of them stops a save (rules 2.1, 2.2, 3.1)."""
+        stored = {name: self.initial.get(name) or "" for name in ("ssin", "nihii", "speciality")}
+        found = []
+        if stored["ssin"] and identifiers.ssin_age_is_unusual(stored["ssin"], today=timezone.localdate()):
+            found.append(_("D'après le numéro national, la personne a moins de 21 ans ou plus de 100 ans. Vérifiez-le."))
+        if stored["nihii"] and stored["speciality"]:
+            expected = speciality_of(identifiers.nihii_competence(stored["nihii"]))
+            if expected and expected != stored["speciality"]:
+                found.append(_("La spécialité choisie ne correspond pas aux trois derniers chiffres du numéro INAMI."))
+        return found
+
+
+def required_message(name: str, label: str) -> str:
+    if name in ("ssin", "house_contact_ssin"):
+        return identifier_message("ssin", "required")
+    if name in ("nihii", "house_nihii"):
+        return identifier_message("nihii", "required")
+    return _("Complétez le champ « %(label)s ».") % {"label": label}
+

@@ -1,0 +1,42 @@
+"""The form of « Nouvel utilisateur » (rules 3.7)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django import forms
+from django.conf import settings
+from django.utils.translation import gettext_lazy
+
+from accounts.access import assignable_roles
+from accounts.fields import EmailField, LoginField, NameField
+from accounts.models import Role, User
+from practitioners.forms import EMPTY
+from practitioners.reference import profession_choices
+
+
+class NewPersonForm(forms.Form):
+    last_name = NameField(label=gettext_lazy("Nom"), autocomplete="off")
+    first_name = NameField(label=gettext_lazy("Prénom"), autocomplete="off", required=False)
+    email = EmailField(
+        label=gettext_lazy("E-mail"), autocomplete="off",
+        help_text=gettext_lazy("L'invitation part vers cette adresse ; elle servira à récupérer le mot de passe."),
+    )
+    login = LoginField(
+        label=gettext_lazy("Login"), autocomplete="off",
+        help_text=gettext_lazy("Unique parmi tous les cabinets : par exemple l'adresse e-mail ou le numéro INAMI."),
+    )
+    profession = forms.ChoiceField(label=gettext_lazy("Profession"), choices=lambda: [EMPTY, *profession_choices()])
+    roles = forms.MultipleChoiceField(
+        label=gettext_lazy("Rôle"), choices=Role.choices, widget=forms.CheckboxSelectMultiple
+    )
+    language = forms.ChoiceField(
+        label=gettext_lazy("Langue"), choices=settings.LANGUAGES,
+        help_text=gettext_lazy("Langue de l'invitation et des pages."),
+    )
+
+    def __init__(self, *args: Any, actor: User, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        allowed = assignable_roles(actor)
+        self.fields["roles"].choices = [choice for choice in Role.choices if choice[0] in allowed]
+        self.initial.setdefault("language", actor.language)

@@ -1,0 +1,91 @@
+"""The sections of the practitioner, and « Nouvel utilisateur »."""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import UUID
+
+from django.contrib import messages
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.utils import timezone
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+from django.views.decorators.http import require_http_methods
+
+from accounts.access import Capability, require
+from accounts.actions.people import EmailTaken, LoginTaken
+from accounts.sections import SectionForm, SectionView
+from practitioners import actions
+from practitioners.addresses import AddressesForm
+from practitioners.forms import GeneralForm
+from practitioners.people import NewPersonForm
+
+
+class General(SectionView):
+    form_class = GeneralForm
+    template_name = "practitioners/general.html"
+    title = gettext_lazy("Informations générales")
+    button = gettext_lazy("Modifier l'intervenant")
+    action = staticmethod(actions.save_general)
+
+    def save(self, form: SectionForm) -> None:
+        try:
+            super().save(form)
+        except actions.NihiiTaken:
+            form.add_error(
+                "nihii",
+                _("Une autre personne de ce cabinet a déjà ce numéro INAMI. Vérifiez-le, ou utilisez le compte existant."),
+            )
+        except actions.IdentityFixed:
+            form.add_error(
+                "nihii",
+                _(
+                    "Les 8 premiers chiffres d'un numéro INAMI ne changent jamais. "
+                    "S'il était faux, demandez à un administrateur du cabinet de le corriger."
+                ),
+            )
+
+    def context(self, form: SectionForm) -> dict[str, Any]:
+        return {"warnings": form.warnings(), "house_possible": form.house_possible}
+
+
+class Addresses(SectionView):
+    form_class = AddressesForm
+    template_name = "practitioners/addresses.html"
+    title = gettext_lazy("Adresses")
+    button = gettext_lazy("Modifier l'intervenant")
+    action = staticmethod(actions.save_addresses)
+
+    def post(self, request: HttpRequest, uuid: UUID) -> HttpResponse:
+        if "add" in request.POST:
+            return self.page(self.form(request.POST))
+        return super().post(request, uuid)
+
+    def context(self, form: SectionForm) -> dict[str, Any]:
+        parts = [part for address in form.address_forms for part in (address, *address.telecom_forms)]
+        return {
+            "formsets": [{"forms": parts}],
+            "errors_anywhere": not form.adding and (form.errors or any(part.errors for part in parts if part.is_bound)),
+        }
+
+
+@require_http_methods(["GET", "POST"])
+def new_person(request: HttpRequest) -> HttpResponse:
+    """« Nouvel utilisateur »: account, caregiver, licence and invitation in one go."""
+    require(request.user, Capability.CREATE_USER)
+    form = NewPersonForm(request.POST or None, actor=request.user)
+    if request.method == "POST" and form.is_valid():
+        try:
+            user = actions.create_person(
+                practice=request.user.practice, by=request.user, now=timezone.now(), **form.cleaned_data
+            )
+        except LoginTaken:
+            form.add_error("login", _("Ce login est déjà pris. Choisissez-en un autre, par exemple le numéro INAMI."))
+        except EmailTaken:
+            form.add_error("email", _("Cette adresse sert déjà à un autre compte. Chaque compte a la sienne."))
+        else:
+            messages.success(request, _("Le compte est créé et l'invitation part vers %(email)s.") % {"email": user.email})
+            return redirect("person", uuid=user.uuid)
+    status = 422 if form.errors else 200
+    return render(request, "practitioners/new.html", {"form": form, "title": _("Nouvel utilisateur")}, status=status)
