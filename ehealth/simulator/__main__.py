@@ -113,12 +113,12 @@ def main() -> int:
         (options.data / "port").unlink(missing_ok=True)
         simulation = _simulation(options)
         with PlatformServer((options.host, options.port), simulation, _token(options.data)) as server:
-            _serve(server, options.data)
+            _serve(server, options.host, options.data)
         simulation.store.close()
     return 0
 
 
-def _serve(server: PlatformServer, data: Path) -> None:
+def _serve(server: PlatformServer, host: str, data: Path) -> None:
     def stop(number: int, frame: FrameType | None) -> None:
         threading.Thread(target=server.shutdown).start()
 
@@ -126,7 +126,7 @@ def _serve(server: PlatformServer, data: Path) -> None:
     signal.signal(signal.SIGINT, stop)
     port = server.server_port
     _write(data / "port", str(port))
-    sys.stdout.write(f"simulator ready on http://{server.server_name}:{port}\n")
+    sys.stdout.write(f"simulator ready on http://{host}:{port}\n")
     sys.stdout.flush()
     server.serve_forever(poll_interval=0.1)
     (data / "port").unlink(missing_ok=True)

@@ -3,6 +3,7 @@
 import gzip
 import json
 import socket
+import socketserver
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -67,6 +68,11 @@ class PlatformServer(ThreadingHTTPServer):
         super().__init__(address, Handler)
         self.simulation = simulation
         self.token = token
+
+    def server_bind(self) -> None:
+        """Binds without asking the name service who we are, which can take long."""
+        socketserver.TCPServer.server_bind(self)
+        self.server_name, self.server_port = "simulator", self.server_address[1]
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         """A caller that goes away is nothing to report."""

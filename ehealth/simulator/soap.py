@@ -4,6 +4,7 @@ import threading
 import uuid
 from dataclasses import dataclass
 from functools import cache
+from typing import Any
 
 from lxml import etree
 
@@ -120,7 +121,10 @@ def schema_problem(root: etree._Element) -> str:
     """What is wrong with a message or element under the contract; empty when it is valid."""
     with _ONE_AT_A_TIME:
         schema = _schema()
-        return "" if schema.validate(root) else str(next(iter(schema.error_log)).message)[:300]
+        if schema.validate(root):
+            return ""
+        last: Any = schema.error_log
+        return str(last.last_error.message)[:300]
 
 
 def text(element: etree._Element | None) -> str:
