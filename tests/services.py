@@ -14,6 +14,8 @@ import shutil
 import tempfile
 from pathlib import Path
 
+import pytest
+
 from medisetup.local import broker, catalogues, postgres
 from medisetup.local.process import Child, free_port
 
@@ -79,6 +81,11 @@ def use_own_broker_database(worker: str) -> None:
     """Each worker of a parallel run has a broker database of its own: gw0 → 1, gw1 → 2 …"""
     number = int(re.sub(r"\D", "", worker)) + 1
     os.environ["REDIS_URL"] = re.sub(r"(?<=\d)/\d+$|(?<=\d)/?$", f"/{number}", os.environ["REDIS_URL"])
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Load the browser fixtures after pytest-playwright, whose fixtures they override."""
+    config.pluginmanager.import_plugin("tests.browser")
 
 
 if worker := os.environ.get("PYTEST_XDIST_WORKER"):
