@@ -92,12 +92,17 @@ def bank_name(number: str) -> str:
     return _registered(number).bank_name or ""
 
 
+def compact_bic(text: str) -> str:
+    """A BIC as it is stored, without judging it."""
+    return normalise(text).upper()
+
+
 def typed_bic(text: str, *, iban: str) -> str:
     """Return a BIC typed for an accepted IBAN, or raise ``Invalid``.
 
     Codes: bic_required, bic_structure (ISO 9362, 8 or 11 characters), bic_country.
     """
-    bic = normalise(text).upper()
+    bic = compact_bic(text)
     if not bic:
         raise Invalid("bic_required")
     if not _BIC_SHAPE.fullmatch(bic) or not _is_known_bic(bic):
