@@ -29,7 +29,7 @@
  *   data-action, data-subject   action page only: kind ("key-reset") and uuid of its object
  *
  * 2. Parts, found inside the root; those marked * are needed, others are used when present.
- *    "reveal" = the script removes or sets the hidden attribute.
+ *    "reveal" = the script removes or sets the hidden attribute. The root gets data-ready="true" once it listens.
  *
  *   all pages
  *     form[data-key-form] *       method=post; action = the endpoint; holds csrfmiddlewaretoken. Its submit is
@@ -103,6 +103,8 @@
  *   rotate    /key/rotate/    challenge_old proof_old challenge_new proof_new public_key protection file_code
  *   action    its own         every named field of the form, challenge proof
  *   public_key: standard base64 of the SPKI DER; proof: standard base64 of the RSA-PSS signature (SHA-256, salt 32).
+ *
+ *   GET /key/rotate/ must ask for the second proof before it renders: a page that is left loses the new pair.
  *
  *   Good answer: 2xx JSON {"next": "/path/"} or 204 (next = data-next-url). A 303 that ends at the path of
  *   data-next-url counts as good; any other redirect is shown as session_ended.

@@ -227,6 +227,6 @@ def test_every_module_is_found_under_its_hashed_name(tmp_path: Path) -> None:
     assert sorted(hashed) == sorted(names)
     for name in names:
         original, collected = (tmp_path / name).read_text(), (tmp_path / hashed[name]).read_text()
-        wanted = [Path(name).parent / one for one in re.findall(r'^import .* from "(.*)";$', original, re.M)]
-        found = [Path(name).parent / one for one in re.findall(r'^import .* from "(.*)";$', collected, re.M)]
+        wanted = [Path(name).parent / one for one in re.findall(r'^import .* from "(.*)";?$', original, re.M)]
+        found = [Path(name).parent / one for one in re.findall(r'^import .* from "(.*)";?$', collected, re.M)]
         assert [path.as_posix() for path in found] == [hashed[path.as_posix()] for path in wanted]

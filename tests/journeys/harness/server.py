@@ -102,9 +102,11 @@ class Portal:
         given = {"id": number, "nonce": nonce, "user": USER, "origin": self.origin, "seconds": 300}
         return 200, given | {"fingerprint": self.fingerprint}
 
-    def check(self, number: str, proof: str, spki: bytes, purpose: str) -> None:
-        """Burn the challenge and verify the signature; KeyError or InvalidSignature."""
+    def check(self, number: str, proof: str, spki: bytes, purpose: str, other: bytes = b"") -> None:
+        """Burn the challenge and verify the signature; KeyError or InvalidSignature. other: SPKI bound to."""
         asked, binding, nonce = self.challenges.pop(number)
+        if purpose != "action" and binding != (hashlib.sha256(other).hexdigest() if other else "-"):
+            raise InvalidSignature
         fingerprint = hashlib.sha256(spki).hexdigest()
         lines = ["medisetup-key-proof-v1", purpose, self.origin, USER, number, nonce, fingerprint, binding]
         key = load_der_public_key(spki)
@@ -120,8 +122,8 @@ class Portal:
 
     def rotate(self, form: dict[str, str]) -> None:
         spki = base64.b64decode(form["public_key"], validate=True)
-        self.check(form["challenge_old"], form["proof_old"], self.spki, "rotate-old")
-        self.check(form["challenge_new"], form["proof_new"], spki, "rotate-new")
+        self.check(form["challenge_old"], form["proof_old"], self.spki, "rotate-old", spki)
+        self.check(form["challenge_new"], form["proof_new"], spki, "rotate-new", self.spki)
         self.spki, self.protection, self.code = spki, form["protection"], form["file_code"]
 
     def prove(self, form: dict[str, str], purpose: str) -> None:
