@@ -4,6 +4,10 @@ Two processes of four threads; `reuse_port` spreads few kept-alive connections o
 keep waiting for slow clients while a proxy in front is still advised.
 """
 
+import os
+
+SHARED_MEMORY = "/dev/shm"  # noqa: S108
+
 workers = 2
 worker_class = "gthread"
 threads = 4
@@ -16,5 +20,6 @@ max_requests_jitter = 2_000
 limit_request_line = 4094
 limit_request_fields = 60
 limit_request_field_size = 8190
-worker_tmp_dir = "/dev/shm"  # noqa: S108  heartbeat files; memory, also where the file system is read-only
+# Heartbeat files lie in memory, also where the file system is read-only.
+worker_tmp_dir = SHARED_MEMORY if os.path.isdir(SHARED_MEMORY) else None
 control_socket_disable = True

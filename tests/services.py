@@ -14,8 +14,6 @@ import shutil
 import tempfile
 from pathlib import Path
 
-import pytest
-
 from medisetup.local import broker, catalogues, postgres
 from medisetup.local.process import Child, free_port
 
@@ -25,7 +23,8 @@ ENVIRONMENT = {
     "EHEALTH_ENVIRONMENT": "simulation",
     "EHEALTH_BASE_URL": "http://127.0.0.1:9",
     "EHEALTH_LICENCE_NAME": "medisetup",
-    "EHEALTH_LICENCE_USERNAME": "medisetup-test",
+    "EHEALTH_LICENCE_USERNAME": "simulation",
+    "EHEALTH_LICENCE_PASSWORD": "simulation",
 }
 
 
@@ -70,7 +69,6 @@ def provide_settings(folder: Path) -> None:
         os.environ.setdefault(name, value)
     os.environ.setdefault("SECRET_KEY", secrets.token_urlsafe(64))
     os.environ.setdefault("SEALING_KEYS", "k1:" + base64.b64encode(secrets.token_bytes(32)).decode())
-    os.environ.setdefault("EHEALTH_LICENCE_PASSWORD", secrets.token_urlsafe(24))
     os.environ.setdefault("STATIC_ROOT", str(folder / "static"))
     for name in ("EHEALTH_ISSUERS_FILE", "EHEALTH_STS_CERTIFICATES_FILE"):
         (folder / f"{name.lower()}.pem").touch()
@@ -81,11 +79,6 @@ def use_own_broker_database(worker: str) -> None:
     """Each worker of a parallel run has a broker database of its own: gw0 → 1, gw1 → 2 …"""
     number = int(re.sub(r"\D", "", worker)) + 1
     os.environ["REDIS_URL"] = re.sub(r"(?<=\d)/\d+$|(?<=\d)/?$", f"/{number}", os.environ["REDIS_URL"])
-
-
-def pytest_configure(config: pytest.Config) -> None:
-    """Load the browser fixtures after pytest-playwright, whose fixtures they override."""
-    config.pluginmanager.import_plugin("tests.browser")
 
 
 if worker := os.environ.get("PYTEST_XDIST_WORKER"):

@@ -13,11 +13,10 @@ from medisetup.local import postgres
 SECRETS: dict[str, Callable[[], str]] = {
     "SECRET_KEY": lambda: secrets.token_urlsafe(64),
     "SEALING_KEYS": lambda: "k1:" + base64.b64encode(secrets.token_bytes(32)).decode(),
-    "EHEALTH_LICENCE_PASSWORD": lambda: secrets.token_urlsafe(24),
     "DATABASE_PASSWORD": lambda: secrets.token_hex(24),
     "BROKER_PASSWORD": lambda: secrets.token_hex(24),
 }
-FOR_CHILDREN = ("SECRET_KEY", "SEALING_KEYS", "EHEALTH_LICENCE_PASSWORD")
+FOR_CHILDREN = ("SECRET_KEY", "SEALING_KEYS")
 
 
 @dataclass(frozen=True)
@@ -91,7 +90,9 @@ def for_children(
         "EHEALTH_ISSUERS_FILE": str(places.simulator / "issuing-ca.pem"),
         "EHEALTH_STS_CERTIFICATES_FILE": str(places.simulator / "sts.pem"),
         "EHEALTH_LICENCE_NAME": "medisetup",
-        "EHEALTH_LICENCE_USERNAME": "medisetup-demo",
+        # What the simulator expects of the software, by default.
+        "EHEALTH_LICENCE_USERNAME": "simulation",
+        "EHEALTH_LICENCE_PASSWORD": "simulation",
         "DJANGO_SETTINGS_MODULE": "medisetup.settings",
         "PYTHONUNBUFFERED": "1",
     }

@@ -160,7 +160,7 @@ def test_secrets_are_made_once_for_us_alone_and_are_not_in_the_childrens_environ
     path = Path(made["SECRET_KEY_FILE"])
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     assert places.secret("SECRET_KEY") == path.read_text() and len(path.read_text()) > 50
-    assert not {"SECRET_KEY", "SEALING_KEYS", "EHEALTH_LICENCE_PASSWORD"} & made.keys()
+    assert not {"SECRET_KEY", "SEALING_KEYS"} & made.keys()
 
 
 def test_what_is_given_from_outside_wins(tmp_path: Path) -> None:
