@@ -10,6 +10,7 @@ import uuid
 from datetime import datetime, timedelta
 from typing import Any
 
+from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
@@ -55,7 +56,8 @@ class Keystore(models.Model):
     issuer_name = models.CharField(max_length=160)
     not_before = models.DateTimeField()
     not_after = models.DateTimeField()
-    has_encryption_key = models.BooleanField(default=True)
+    # Serials of the certificates that open encrypted messages, to compare with the published one.
+    encryption_serials = ArrayField(models.CharField(max_length=64), default=list)
     # Mode B (keys.md §16): the opened key stays, sealed, until unticked or the certificate ends.
     stay_connected = models.BooleanField(default=False)
     key = models.BinaryField(null=True)
@@ -72,7 +74,9 @@ class Keystore(models.Model):
     class Meta:
         constraints = [
             models.UniqueConstraint(fields=["user"], condition=Q(state="active"), name="keystore_one_active"),
-            models.UniqueConstraint(fields=["user"], condition=Q(state="testing"), name="keystore_one_testing"),
+            models.UniqueConstraint(
+                fields=["user"], condition=Q(state="testing"), name="keystore_one_testing"
+            ),
         ]
 
     def __str__(self) -> str:
@@ -169,9 +173,13 @@ class EdmgRegistration(models.Model):
     attempts = models.PositiveIntegerField(default=0)
     next_attempt_at = models.DateTimeField(null=True)
     lease_until = models.DateTimeField(null=True)
+    # Claims in succession that ended without any answer written: the worker died (SR-99).
+    lost_claims = models.PositiveIntegerField(default=0)
     # The last attempt may have reached the mutuality: repeat with the same reference only.
     outcome_unknown = models.BooleanField(default=False)
     result_code = models.CharField(max_length=40, blank=True)
+    # Which part of the request the code is about: nihii, account, service, or nothing said.
+    result_place = models.CharField(max_length=10, blank=True)
     result_message = models.CharField(max_length=400, blank=True)
     start_date = models.DateField(null=True)
     answered_at = models.DateTimeField(null=True)

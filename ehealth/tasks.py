@@ -1,0 +1,50 @@
+"""Background work with the platform. Thin: a key in, an action called; the row decides what happens."""
+
+from __future__ import annotations
+
+import resource
+
+from celery import shared_task
+from celery.signals import worker_process_init
+from django.utils import timezone
+
+from ehealth.actions import connection, edmg, mailbox, sessions
+
+
+@worker_process_init.connect
+def leave_no_core_file(**_kwargs: object) -> None:
+    """Keys are unsealed here (SR-76)."""
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+
+
+@shared_task
+def test_connection(*, pk: int) -> None:
+    """Test one keystore, unless it was tested or is not due."""
+    connection.test(keystore_pk=pk, now=timezone.now())
+
+
+@shared_task
+def register(*, pk: int) -> None:
+    """Send one eDMG registration, unless it is done, taken or not due."""
+    edmg.send(pk=pk, now=timezone.now())
+
+
+@shared_task
+def sweep_registrations() -> None:
+    """Ring for registrations that are due."""
+    edmg.sweep(now=timezone.now())
+
+
+@shared_task
+def sweep_connections() -> None:
+    """End what is over, keep what was ticked, ring for tests that are due."""
+    now = timezone.now()
+    sessions.end_expired(now=now)
+    sessions.adopt_keys(now=now)
+    connection.sweep(now=now)
+
+
+@shared_task
+def poll_due_mailboxes() -> None:
+    """Read the mailboxes that are due, in one batch."""
+    mailbox.poll_due(now=timezone.now())
