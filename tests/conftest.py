@@ -1,0 +1,40 @@
+"""What every test may use: the database, people, signed-in clients that check each page they read."""
+
+from __future__ import annotations
+
+import itertools
+import time
+from collections.abc import Callable
+
+import pytest
+from django.core.cache import cache
+from django.test import Client
+
+from accounts.models import User
+from tests.client import CheckingClient
+
+pytest_plugins = ["tests.browser"]
+addresses = itertools.count(1)
+
+
+@pytest.fixture(autouse=True)
+def _fresh_throttles(request: pytest.FixtureRequest) -> None:
+    """Limits counted by one test must not stop the next."""
+    if "db" in request.fixturenames or "transactional_db" in request.fixturenames:
+        cache.clear()
+
+
+def sign_in(client: Client, user: User) -> Client:
+    """A session past the password and the key, as after a full sign-in."""
+    client.force_login(user)
+    session = client.session
+    session["key_proved_at"] = int(time.time())
+    # What allauth notes at sign-in; acts that need a second proof look at it.
+    session["account_authentication_methods"] = [{"method": "password", "at": time.time(), "username": user.login}]
+    session.save()
+    return client
+
+
+@pytest.fixture
+def signed_in() -> Callable[[User], CheckingClient]:
+    return lambda user: sign_in(CheckingClient(), user)
