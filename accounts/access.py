@@ -89,4 +89,3 @@ def assignable_roles(actor: User) -> frozenset[str]:
 def billing_addresses(actor: User) -> QuerySet[BillingAddress]:
     """Addresses that the actor may choose for somebody of the own practice."""
     return BillingAddress.objects.filter(practice=actor.practice).order_by("name", "pk")
-

@@ -5,8 +5,6 @@ A kind reads `subject:object:verb`. Details are masked here: numbers keep their 
 
 from __future__ import annotations
 
-from contextvars import ContextVar
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -14,6 +12,7 @@ from django.db import connection
 from django.utils import timezone
 
 from accounts.models import AuditEvent, User
+from accounts.origin import current_request
 
 KINDS = frozenset(
     {
@@ -74,17 +73,6 @@ KINDS = frozenset(
 )
 MASKED = ("ssin", "nihii", "house_nihii", "house_contact_ssin", "iban", "assistants_shared_iban", "bce")
 FORBIDDEN = ("password", "token", "code", "key", "assertion", "keystore")
-
-
-@dataclass(frozen=True)
-class RequestFacts:
-    """Where an act came from: request id and shortened address (/24 or /48)."""
-
-    request_id: str = ""
-    address: str = ""
-
-
-current_request: ContextVar[RequestFacts] = ContextVar("current_request", default=RequestFacts())
 
 
 class UnknownKind(ValueError):

@@ -6,27 +6,37 @@ import ipaddress
 import time
 import uuid
 from collections.abc import Callable
+from typing import Any
 
 from django.conf import settings
+from django.contrib import messages
 from django.contrib.auth import logout
+from django.db import transaction
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import redirect
+from django.urls import reverse
 from django.utils import translation
+from django.utils.http import urlencode
+from django.utils.translation import gettext as _
 
-from accounts.audit import RequestFacts, current_request
+from accounts import audit, kept
 from accounts.models import PersonalKey
+from accounts.origin import RequestFacts, current_request
 
 GetResponse = Callable[[HttpRequest], HttpResponse]
 # Rewriting the session at each request would write a row per page.
 SEEN_EVERY_SECONDS = 60
-# Open without a live key; matched on the start of the path.
-BEFORE_THE_KEY = ("/key/", "/signin/", "/language/", "/static/", "/help/", "/health/", "/invitations/", "/outbox/")
+# Open before one's own password and key; matched on the start of the path.
+ALWAYS_OPEN = ("/signin/", "/language/", "/static/", "/help/", "/health/", "/invitations/", "/outbox/")
+KEY_PAGES = "/key/"
 
 
 def client_address(request: HttpRequest) -> str:
     """The address as seen by the last trusted proxy, never the first value of a forgeable header."""
     count = settings.ALLAUTH_TRUSTED_PROXY_COUNT
-    forwarded = [part.strip() for part in request.headers.get("X-Forwarded-For", "").split(",") if part.strip()]
+    forwarded = [
+        part.strip() for part in request.headers.get("X-Forwarded-For", "").split(",") if part.strip()
+    ]
     if count and len(forwarded) >= count:
         return forwarded[-count]
     return request.META.get("REMOTE_ADDR", "")
@@ -71,7 +81,10 @@ class LanguageMiddleware:
 
 
 class SessionLimits:
-    """Ends a session 30 minutes after its last page or 12 hours after sign-in, whichever comes first."""
+    """Ends a session 30 minutes after its last page or 12 hours after sign-in, whichever comes first.
+
+    What was typed in a section's form meanwhile waits for the same person to sign in again.
+    """
 
     def __init__(self, get_response: GetResponse) -> None:
         self.get_response = get_response
@@ -83,31 +96,60 @@ class SessionLimits:
             seen = request.session.setdefault("seen_at", now)
             idle, absolute = settings.SESSION_IDLE.total_seconds(), settings.SESSION_ABSOLUTE.total_seconds()
             if now - seen > idle or now - began > absolute:
-                logout(request)
-                request.session_expired = True
+                self.end(request)
             elif now - seen > SEEN_EVERY_SECONDS:
                 request.session["seen_at"] = now
         return self.get_response(request)
 
+    def end(self, request: HttpRequest) -> None:
+        user = request.user
+        with transaction.atomic():
+            audit.record("account:session:ended", actor=user, subject=user, reason="limit")
+        logout(request)
+        request.session_ended_of = user
 
-class KeyGate:
-    """No page of the portal opens before the person has a live key (keys.md §8.1)."""
+    def process_view(
+        self, request: HttpRequest, view: Any, args: list[Any], kwargs: dict[str, Any]
+    ) -> HttpResponse | None:
+        """Runs after the check against forged requests, before the sign-in page is asked for."""
+        owner = getattr(request, "session_ended_of", None)
+        form = getattr(getattr(view, "view_class", None), "form_class", None)
+        if owner is None:
+            return None
+        messages.info(request, _("Votre session a pris fin. Reconnectez-vous pour continuer."))
+        if request.method == "POST" and hasattr(form, "secret_fields"):
+            kept.keep(request, owner=owner.uuid, secret=form.secret_fields())
+        return None
+
+
+class Gate:
+    """Two things come before every page of the portal: a password of one's own and a live key.
+
+    A password that somebody else set is replaced first (rules 6.1); then no page but the key pages opens
+    before the person has a live key (keys.md §8.1).
+    """
 
     def __init__(self, get_response: GetResponse) -> None:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
-        if not request.user.is_authenticated or request.path.startswith(BEFORE_THE_KEY):
+        if not request.user.is_authenticated or request.path.startswith(ALWAYS_OPEN):
             return self.get_response(request)
         target = self.missing(request)
         if target is None:
             return self.get_response(request)
         if request.headers.get("X-Requested-With") or request.headers.get("Sec-Fetch-Dest") == "empty":
             return JsonResponse({"code": "key_required"}, status=403)
-        return redirect(target)
+        return redirect(with_next(reverse(target), request))
 
     def missing(self, request: HttpRequest) -> str | None:
-        """The key page to send to, or None when nothing is missing."""
+        """The page to send to, or None when nothing is missing."""
+        user = request.user
+        if user.password_own_at is None and user.has_usable_password():
+            return "accounts:own_password"
+        return None if request.path.startswith(KEY_PAGES) else self.missing_key(request)
+
+    def missing_key(self, request: HttpRequest) -> str | None:
         key = PersonalKey.objects.live().filter(user=request.user).first()
         if key is None:
             return "accounts:key"
@@ -116,3 +158,10 @@ class KeyGate:
         if settings.KEY_SESSION_PROOF == "required" and not request.session.get("key_proved_at"):
             return "accounts:key_session"
         return None
+
+
+def with_next(url: str, request: HttpRequest) -> str:
+    """The address of a page on the way, carrying where the person wanted to go."""
+    if request.method != "GET" or request.path == "/":
+        return url
+    return f"{url}?{urlencode({'next': request.get_full_path()})}"

@@ -11,17 +11,20 @@ from uuid import UUID
 
 from django import forms
 from django.contrib import messages
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, QueryDict
 from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils import timezone
+from django.utils.datastructures import MultiValueDict
 from django.utils.functional import Promise
 from django.utils.translation import gettext as _
 from django.views import View
 
+from accounts import kept
 from accounts.access import Forbidden, subject_or_404
 from accounts.actions.sections import StaleSection, section_version
 from accounts.models import SectionReview, User
+from accounts.signin import ask_second_proof, proved_recently
 
 
 class SectionForm(forms.Form):
@@ -42,6 +45,13 @@ class SectionForm(forms.Form):
     def values(self) -> dict[str, Any]:
         """The cleaned values for the action: all fields but the version."""
         return {name: value for name, value in self.cleaned_data.items() if name != "version"}
+
+    @classmethod
+    def secret_fields(cls) -> frozenset[str]:
+        """Fields whose value is never kept for later: passwords and files."""
+        widgets = {name: field.widget for name, field in cls.base_fields.items()}
+        secret = (forms.PasswordInput, forms.FileInput)
+        return frozenset(name for name, widget in widgets.items() if isinstance(widget, secret))
 
     def repeats_what_is_stored(self) -> bool:
         """A second click on the same button, or somebody else saved the very same."""
@@ -85,7 +95,23 @@ class SectionView(View):
         return self.form_class(data, files, subject=self.subject, actor=self.request.user)
 
     def get(self, request: HttpRequest, uuid: UUID) -> HttpResponse:
-        return self.page(self.form())
+        typed = kept.give_back(request, owner=request.user.uuid)
+        return self.restored(typed) if typed else self.page(self.form())
+
+    def restored(self, typed: QueryDict) -> HttpResponse:
+        """The form as it was when the session ended or a password was asked for."""
+        return self.page(
+            self.form(typed, MultiValueDict()),
+            restored=True,
+            restored_title=_("Votre saisie a été gardée"),
+            restored_text=_(
+                "Vérifiez-la et envoyez-la de nouveau. Mots de passe et fichiers sont à redonner."
+            ),
+        )
+
+    def needs_second_proof(self, form: SectionForm) -> bool:
+        """Whether this save asks for a password given in the last ten minutes (security SR-14)."""
+        return False
 
     def post(self, request: HttpRequest, uuid: UUID) -> HttpResponse:
         if self.owner_only and not self.is_owner:
@@ -93,11 +119,13 @@ class SectionView(View):
         form = self.form(request.POST, request.FILES)
         if not form.is_valid():
             return self.page(form, status=422)
+        if self.needs_second_proof(form) and not proved_recently(request):
+            return ask_second_proof(request, secret=form.secret_fields())
         try:
             self.save(form)
         except StaleSection as stale:
             return self.conflict(form, stale.review)
-        return form.errors and self.page(form, status=422) or self.done()
+        return (form.errors and self.page(form, status=422)) or self.done()
 
     def save(self, form: SectionForm) -> None:
         """Call the section's action. An error of the action that belongs to a field goes to `form.add_error`."""

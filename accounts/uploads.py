@@ -11,7 +11,9 @@ LARGEST_UPLOAD = 512 * 1024
 
 
 class MemoryOnlyHandler(MemoryFileUploadHandler):
-    def handle_raw_input(self, input_data: Any, META: Any, content_length: int, boundary: Any, encoding: Any = None) -> None:
+    def handle_raw_input(
+        self, input_data: Any, META: Any, content_length: int, boundary: Any, encoding: Any = None
+    ) -> None:
         self.activated = True
         self.received = 0
 

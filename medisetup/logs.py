@@ -7,7 +7,7 @@ import logging
 import re
 from datetime import UTC, datetime
 
-from accounts.audit import current_request
+from accounts.origin import current_request
 
 # NISS, INAMI numbers and Belgian IBANs that reach a message by accident.
 NUMBERS = re.compile(r"\b(?:BE\d{2}(?:[ .-]?\d{4}){3}|\d{2}[.]?\d{2}[.]?\d{2}[-.]?\d{3}[.]?\d{2})\b")

@@ -53,7 +53,7 @@ MIDDLEWARE = [
     "allauth.account.middleware.AccountMiddleware",
     "accounts.middleware.SessionLimits",
     "django.contrib.auth.middleware.LoginRequiredMiddleware",
-    "accounts.middleware.KeyGate",
+    "accounts.middleware.Gate",
     "medisetup.security.ForbiddenMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
 ]
@@ -72,7 +72,7 @@ TEMPLATES = [
                 "django.contrib.messages.context_processors.messages",
                 "medisetup.navigation.navigation",
             ],
-            "builtins": ["django.templatetags.i18n", "django.templatetags.static", "medisetup.templatetags.medisetup"],
+            "builtins": ["django.templatetags.i18n", "django.templatetags.static", "medisetup.templatetags.medisetup", "accounts.templatetags.people"],
         },
     }
 ]

@@ -10,7 +10,7 @@ from typing import Any
 
 from django.db import models, transaction
 
-from accounts import audit
+from accounts import audit, emails
 from accounts.models import SectionReview, User
 
 
@@ -41,9 +41,7 @@ class Change:
 
 
 @contextmanager
-def section_change(
-    *, user: User, section: str, by: User, version: int, now: datetime
-) -> Iterator[Change]:
+def section_change(*, user: User, section: str, by: User, version: int, now: datetime) -> Iterator[Change]:
     """Open the section for writing; on leaving, count the version, mark the review, write the audit.
 
     Locks the user's row, then the section's. The owner's save confirms what others prefilled; anybody
@@ -56,6 +54,8 @@ def section_change(
             raise StaleSection(review)
         change = Change()
         yield change
+        if by.pk != user.pk and review.version and not review.to_review():
+            emails.queue("section_reopened", user=user, context={"by": by, "section": section, "when": now})
         review.version += 1
         _mark(review, user=user, by=by, now=now)
         review.save()
@@ -81,4 +81,7 @@ def _plain(value: Any) -> Any:
 
 def section_version(user: User, section: str) -> int:
     """The version a form opened now must carry."""
-    return SectionReview.objects.filter(user=user, section=section).values_list("version", flat=True).first() or 0
+    return (
+        SectionReview.objects.filter(user=user, section=section).values_list("version", flat=True).first()
+        or 0
+    )

@@ -67,7 +67,9 @@ class PersonalKey(models.Model):
 
     class Meta:
         constraints = [
-            models.UniqueConstraint(fields=["user"], condition=Q(state__in=["pending", "active"]), name="key_one_live"),
+            models.UniqueConstraint(
+                fields=["user"], condition=Q(state__in=["pending", "active"]), name="key_one_live"
+            ),
             models.CheckConstraint(
                 condition=Q(ended_at=None, end_reason="") | Q(ended_at__isnull=False) & ~Q(end_reason=""),
                 name="key_end_has_reason",

@@ -61,7 +61,9 @@ class UserQuerySet(models.QuerySet["User"]):
         return self.filter(practice=practice) if practice else self.none()
 
     def holding(self, *roles: str) -> UserQuerySet:
-        return self.filter(models.Exists(RoleGrant.objects.filter(user=models.OuterRef("pk"), role__in=roles)))
+        return self.filter(
+            models.Exists(RoleGrant.objects.filter(user=models.OuterRef("pk"), role__in=roles))
+        )
 
 
 class UserManager(BaseUserManager["User"]):
@@ -130,7 +132,8 @@ class User(AbstractBaseUser):
         constraints = [
             models.CheckConstraint(condition=~Q(login_key=""), name="user_login_key_filled"),
             models.CheckConstraint(
-                condition=Q(is_active=True, deactivated_at=None) | Q(is_active=False), name="user_active_not_deactivated"
+                condition=Q(is_active=True, deactivated_at=None) | Q(is_active=False),
+                name="user_active_not_deactivated",
             ),
         ]
         indexes = [models.Index(fields=["practice", "last_name", "id"], name="user_list")]

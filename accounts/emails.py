@@ -1,0 +1,184 @@
+"""Mails: one mechanism. `queue` stores a sealed row; the row and the sweep are the truth, the task a doorbell.
+
+Content waits sealed and is erased once sent. A mail carries no secret other than a single-use link.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from dataclasses import asdict, dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.conf import settings
+from django.core.mail import EmailMultiAlternatives
+from django.db import transaction
+from django.db.models import F
+from django.template.loader import render_to_string
+from django.utils import timezone, translation
+from django.utils.functional import Promise
+from django.utils.translation import gettext_lazy as _
+from kombu.exceptions import OperationalError
+
+from accounts.models import Mail, User
+from accounts.sealing import sealer
+
+logger = logging.getLogger(__name__)
+
+# Kinds with templates of their own.
+LETTERS = frozenset(
+    {
+        "invitation",
+        "password_reset",
+        "password_changed",
+        "email_verification",
+        "email_changed",
+        "login_changed",
+        "section_reopened",
+    }
+)
+# Kinds that say one sentence, in the template `notice`.
+NOTICES: dict[str, Promise] = {
+    "email_change_asked": _("Quelqu'un a demandé de remplacer l'adresse e-mail de votre compte."),
+    "roles_changed": _("Les rôles de votre compte ont été modifiés."),
+    "account_deactivated": _("Votre compte a été désactivé. Vos données sont conservées."),
+    "account_reactivated": _("Votre compte a été réactivé."),
+    "key_registered": _("Une paire de clés a été enregistrée pour votre compte."),
+    "key_imported": _("Votre clé personnelle a été importée sur un nouvel ordinateur."),
+    "key_proved": _("Votre clé personnelle a été utilisée depuis un nouvel ordinateur."),
+    "key_code_released": _("Le code de votre fichier de clé a été affiché."),
+    "key_prepared": _("Une paire de clés a été préparée pour vous par une autre personne."),
+    "key_rotated": _("Votre paire de clés a été remplacée par une nouvelle."),
+    "key_reset_asked": _(
+        "Un administrateur a demandé de réinitialiser votre clé personnelle. "
+        "Si vous avez encore votre clé, connectez-vous pour arrêter cette demande."
+    ),
+    "key_reset_cancelled": _("La demande de réinitialisation de votre clé personnelle a été annulée."),
+    "key_reset_done": _("Votre clé personnelle a été réinitialisée par un administrateur."),
+    "key_revoked": _("Votre clé personnelle a été révoquée."),
+    "keystore_stored": _("Un trousseau eHealth a été enregistré dans votre compte."),
+    "keystore_disconnected": _("Votre trousseau eHealth a été retiré de votre compte."),
+    "iban_changed": _("Un compte bancaire de vos préférences de facturation a été modifié."),
+}
+# A failed mail is tried again after these waits, then given up.
+WAITS = [timedelta(minutes=m) for m in (1, 5, 15, 60)] + [timedelta(hours=6)] * 27
+
+
+class UnknownMail(ValueError):
+    """No template and no sentence is known for that kind."""
+
+
+@dataclass(frozen=True)
+class Content:
+    """What the receiver reads."""
+
+    subject: str
+    text: str
+    html: str
+
+
+def link(path: str) -> str:
+    """An address of the portal for a mail; the host comes from the settings, never from a request."""
+    return settings.PORTAL_ORIGIN.rstrip("/") + path
+
+
+def queue(
+    kind: str,
+    *,
+    user: User,
+    to: str | None = None,
+    context: dict[str, Any] | None = None,
+    ring_now: bool = True,
+) -> Mail:
+    """Store a mail to `user` (at `to`, or the account's address) in the user's language; ring on commit.
+
+    Raises `UnknownMail`. Values of `context` may be lazy texts. Without `ring_now` it waits for the sweep.
+    """
+    content = render(kind, user=user, context=context or {})
+    mail = Mail(user=user, kind=kind, to=to or user.email, next_attempt_at=timezone.now())
+    mail.content = sealer().seal(json.dumps(asdict(content)).encode(), **_place(mail))
+    mail.save()
+    if ring_now:
+        transaction.on_commit(lambda: ring(mail.pk))
+    return mail
+
+
+def render(kind: str, *, user: User, context: dict[str, Any]) -> Content:
+    """The three parts of a mail in the person's language."""
+    if kind not in LETTERS and kind not in NOTICES:
+        raise UnknownMail(kind)
+    template = f"accounts/emails/{kind if kind in LETTERS else 'notice'}"
+    known = {
+        "user": user,
+        "sentence": NOTICES.get(kind, ""),
+        "portal": settings.PORTAL_ORIGIN,
+        "support_email": settings.SUPPORT_EMAIL,
+    }
+    with translation.override(user.language):
+        subject, text, html = (
+            render_to_string(f"{template}.{part}", known | context) for part in ("subject.txt", "txt", "html")
+        )
+    return Content(" ".join(subject.split()), text.strip() + "\n", html)
+
+
+def ring(pk: int) -> None:
+    """Tell the workers; with the broker down the sweep sends the mail."""
+    from accounts.tasks import send_mail
+
+    try:
+        send_mail.delay(pk=pk)
+    except OperationalError:
+        logger.warning("broker unreachable, mail %s waits for the sweep", pk)
+
+
+def ring_sweep() -> None:
+    """Have all due mails sent now; says nothing about whether there is one."""
+    from accounts.tasks import send_due_mails
+
+    try:
+        send_due_mails.delay()
+    except OperationalError:
+        logger.warning("broker unreachable, mails wait for the sweep")
+
+
+def deliver(*, pk: int, now: datetime) -> bool:
+    """Send one due mail; True when it left. A second worker, or a second message, finds nothing to claim."""
+    claimed = (
+        Mail.objects.filter(pk=pk).due(now).update(attempts=F("attempts") + 1, next_attempt_at=now + WAITS[0])
+    )
+    if not claimed:
+        return False
+    mail = Mail.objects.get(pk=pk)
+    try:
+        _send(mail)
+    except OSError as error:  # smtplib's errors are OSErrors too
+        _put_off(mail, now, error)
+        return False
+    Mail.objects.filter(pk=pk).update(sent_at=now, content=None, next_attempt_at=None)
+    return True
+
+
+def _send(mail: Mail) -> None:
+    content = open_content(mail)
+    message = EmailMultiAlternatives(content.subject, content.text, to=[mail.to])
+    message.attach_alternative(content.html, "text/html")
+    message.send()
+
+
+def _put_off(mail: Mail, now: datetime, error: Exception) -> None:
+    logger.warning("mail %s not sent: %s", mail.pk, type(error).__name__)
+    if mail.attempts > len(WAITS):
+        Mail.objects.filter(pk=mail.pk).update(next_attempt_at=None, content=None)
+    else:
+        Mail.objects.filter(pk=mail.pk).update(next_attempt_at=now + WAITS[mail.attempts - 1])
+
+
+def open_content(mail: Mail) -> Content:
+    """The sealed content of a mail that still waits."""
+    return Content(**json.loads(sealer().open(mail.content, **_place(mail))))
+
+
+def _place(mail: Mail) -> dict[str, Any]:
+    owner = mail.user.uuid if mail.user else mail.uuid
+    return {"table": "mail", "column": "content", "row": mail.uuid, "owner": owner, "version": 1}

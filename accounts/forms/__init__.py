@@ -1,0 +1,1 @@
+"""Forms of the accounts: they validate and nothing else."""

@@ -1,0 +1,44 @@
+"""Background work of the accounts: mails that are due, and what has expired. Thin: the actions decide."""
+
+from __future__ import annotations
+
+import logging
+from datetime import timedelta
+from importlib import import_module
+
+from celery import shared_task
+from django.conf import settings
+from django.utils import timezone
+
+from accounts import emails
+from accounts.models import KeyChallenge, Mail
+
+logger = logging.getLogger(__name__)
+
+MAILS_PER_SWEEP = 100
+MAILS_KEPT = timedelta(days=30)
+
+
+@shared_task
+def send_mail(*, pk: int) -> None:
+    """Send one mail, unless it was sent or is not due."""
+    emails.deliver(pk=pk, now=timezone.now())
+
+
+@shared_task
+def send_due_mails() -> None:
+    """Send what lost its message or failed before."""
+    now = timezone.now()
+    due = Mail.objects.all().due(now).order_by("next_attempt_at").values_list("pk", flat=True)
+    for pk in due[:MAILS_PER_SWEEP]:
+        emails.deliver(pk=pk, now=now)
+
+
+@shared_task
+def purge_expired() -> None:
+    """Erase what no longer serves: ended sessions, spent challenges, records of sent mails."""
+    now = timezone.now()
+    import_module(settings.SESSION_ENGINE).SessionStore.clear_expired()
+    challenges, _ = KeyChallenge.objects.filter(expires_at__lt=now).delete()
+    mails, _ = Mail.objects.filter(sent_at__lt=now - MAILS_KEPT).delete()
+    logger.info("purged %s challenges and %s mails", challenges, mails)

@@ -1,0 +1,21 @@
+"""Addresses of the accounts: sign-in (allauth's names), invitation, account section, access, keys."""
+
+from django.urls import include, path
+
+from accounts.views import access, account, invitations
+
+people = [
+    path("signin/own-password/", account.own_password, name="own_password"),
+    path("invitations/<str:token>/", invitations.accept, name="invitation"),
+    path("people/<uuid:uuid>/account/", account.Account.as_view(), name="account"),
+    path("people/<uuid:uuid>/email/verify/", access.verify_email, name="verify_email"),
+    path("people/<uuid:uuid>/invitation/", access.invite, name="invite"),
+    path("people/<uuid:uuid>/invitation/revoke/", access.revoke_invitation, name="revoke_invitation"),
+    path("people/<uuid:uuid>/deactivate/", access.deactivate, name="deactivate"),
+    path("people/<uuid:uuid>/reactivate/", access.reactivate, name="reactivate"),
+]
+
+urlpatterns = [
+    path("", include((people, "accounts"))),
+    path("signin/", include("accounts.signin_urls")),
+]
