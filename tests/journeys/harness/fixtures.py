@@ -1,7 +1,7 @@
 """Fixtures: Chromium, one computer, one tab that must stay without complaint, a portal."""
 
-import shutil
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, Playwright
@@ -9,13 +9,12 @@ from playwright.sync_api import Browser, BrowserContext, Page, Playwright
 from tests.journeys.harness import server as harness
 from tests.journeys.harness.bench import visit
 
-CHROMIUM = shutil.which("chromium-headless-shell") or shutil.which("chromium")
-
 
 @pytest.fixture(scope="module")
-def key_browser(playwright: Playwright) -> Iterator[Browser]:
-    rules = "--host-resolver-rules=MAP portail.test 127.0.0.1"
-    chromium = playwright.chromium.launch(args=["--no-sandbox", rules], executable_path=CHROMIUM)
+def key_browser(playwright: Playwright, browser_type_launch_args: dict[str, Any]) -> Iterator[Browser]:
+    """The common Chromium, with one more host name: a page over plain http that is not localhost."""
+    args = [*browser_type_launch_args.get("args", []), "--host-resolver-rules=MAP portail.test 127.0.0.1"]
+    chromium = playwright.chromium.launch(**{**browser_type_launch_args, "args": args})
     yield chromium
     chromium.close()
 
