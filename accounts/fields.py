@@ -172,10 +172,10 @@ class JudgedField(forms.CharField):
     attributes: dict[str, str] = {}
 
     def judge(self, text: str) -> str:
-        raise NotImplementedError
+        raise AssertionError("a field names its judge")
 
     def message(self, code: str) -> str:
-        raise NotImplementedError
+        raise AssertionError("a field names its messages")
 
     def display(self, canonical: str) -> str:
         """How a stored value is shown."""
@@ -233,16 +233,14 @@ class SsinField(_IdentifierField):
 
 
 class NihiiField(_IdentifierField):
-    """Personal INAMI number. ``profession_digit`` may be set later, when the profession is known."""
+    """Personal INAMI number. The form sets ``profession_digits`` (first digits allowed) from the profession."""
 
     kind = "nihii"
 
-    def __init__(self, *, profession_digit: str = identifiers.PHYSICIAN, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
-        self.profession_digit = profession_digit
+    profession_digits = identifiers.PHYSICIAN
 
     def judge(self, text: str) -> str:
-        return identifiers.nihii(text, profession_digit=self.profession_digit)
+        return identifiers.nihii(text, profession_digit=self.profession_digits)
 
     def display(self, canonical: str) -> str:
         return identifiers.format_nihii(canonical)

@@ -87,8 +87,7 @@ class GeneralForm(SectionForm):
             self.fields["profession"].choices = [item for item in self.fields["profession"].choices if item[0] != HOUSE]
         chosen = self.data.get("profession") if self.is_bound else self.initial.get("profession")
         profession = professions().get(chosen or "")
-        if profession and profession.nihii_digits:
-            self.fields["nihii"].profession_digits = profession.nihii_digits
+        self.fields["nihii"].profession_digits = "".join(profession.nihii_digits) if profession else ""
 
     @property
     def house_possible(self) -> bool:
