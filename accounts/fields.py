@@ -233,7 +233,7 @@ class SsinField(_IdentifierField):
 
 
 class NihiiField(_IdentifierField):
-    """Personal INAMI number. The form sets ``profession_digits`` (first digits allowed) from the profession."""
+    """Personal INAMI number. The form sets ``profession_digits`` (first digits allowed)."""
 
     kind = "nihii"
 

@@ -84,7 +84,7 @@ def is_symbol(char: str) -> bool:
 def is_common(text: str) -> bool:
     """Whether it is a frequent word dressed with digits, symbols, capitals or look-alikes, or the
     like of ``Aaaaaaaa1!``."""
-    if len(set(text.casefold())) < FEWEST_DISTINCT or len(_without_sequences(text)) < FEWEST_DISTINCT:
+    if len(set(text.casefold())) < FEWEST_DISTINCT or len(_without_sequences(text)) <= FEWEST_DISTINCT:
         return True
     return any(_repeats_frequent_word(stem) for stem in _stems(text))
 

@@ -22,8 +22,8 @@ _MESSAGES = {
         "Vérifiez chaque chiffre."
     ),
     "bban_checksum": _(
-        "Les chiffres de contrôle nationaux de l'IBAN (les deux derniers) ne correspondent pas au numéro de compte. "
-        "Vérifiez chaque chiffre."
+        "Les chiffres de contrôle nationaux de l'IBAN (les deux derniers) ne correspondent pas "
+        "au numéro de compte. Vérifiez chaque chiffre."
     ),
     "not_sepa": _("Ce compte est hors de la zone SEPA. Indiquez un compte d'un pays de la zone SEPA."),
     "bic_required": _("BIC introuvable, complétez-le : il figure sur vos extraits de compte."),
