@@ -12,21 +12,21 @@ from ehealth.simulator.store import Person, Store
 BOX = "urn:be:fgov:ehealth:ehbox:consultation:protocol:v3"
 LARGEST_PAGE = 100
 TITLES = (
-    ("Résultats de laboratoire", "LABO", "71000111", "LABORATOIRE DE TEST", "LaboOnline", 14_200),
-    ("Verslag raadpleging cardiologie", "HOSPITAL", "71000012", "TESTZIEKENHUIS OOST", "Kws", 48_900),
+    ("Résultats de laboratoire", "LABO", "71000111", "LABORATOIRE DE TEST", "LaboOnline", 9_200),
+    ("Verslag raadpleging cardiologie", "HOSPITAL", "71000012", "TESTZIEKENHUIS OOST", "Kws", 28_900),
     (
         "Rapport de sortie, service de médecine interne",
         "HOSPITAL",
         "71000210",
         "HOPITAL DE TEST",
         "",
-        131_072,
+        41_072,
     ),
-    ("Medisch beeldvormingsverslag", "HOSPITAL", "71000012", "TESTZIEKENHUIS OOST", "Ris", 22_600),
-    ("Protocole de radiologie", "HOSPITAL", "71000210", "HOPITAL DE TEST", "", 18_300),
+    ("Medisch beeldvormingsverslag", "HOSPITAL", "71000012", "TESTZIEKENHUIS OOST", "Ris", 12_600),
+    ("Protocole de radiologie", "HOSPITAL", "71000210", "HOPITAL DE TEST", "", 11_300),
     ("Verwijsbrief", "DOCTOR", "19999915", "DOKTER TEST", "", 9_100),
     ("Rapport de garde médicale", "GUARD_POST", "71000319", "POSTE DE GARDE DE TEST", "", 7_700),
-    ("Ontslagbrief", "HOSPITAL", "71000012", "TESTZIEKENHUIS OOST", "Kws", 96_000),
+    ("Ontslagbrief", "HOSPITAL", "71000012", "TESTZIEKENHUIS OOST", "Kws", 36_000),
 )
 ALPHABET = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 INVALID_BOX = "810"
