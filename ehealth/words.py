@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any, NamedTuple
 
+from django.utils.formats import date_format
 from django.utils.functional import Promise
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 
@@ -13,6 +16,9 @@ class Words(NamedTuple):
 
     reason: str | Promise
     step: str | Promise
+
+    def __str__(self) -> str:
+        return gettext("%(reason)s %(step)s") % {"reason": self.reason, "step": self.step}
 
 
 ASK_CERTIFICATE = _(
@@ -67,9 +73,10 @@ KEYSTORE = {
         _("Ce trousseau est incomplet : la clé d'authentification ou son certificat manque."), CHOOSE_P12
     ),
     "weak_key": Words(_("La clé de ce trousseau est trop faible."), ASK_CERTIFICATE),
-    "expired": Words(_("Le certificat de ce trousseau est expiré."), ASK_CERTIFICATE),
+    "expired": Words(_("Le certificat de ce trousseau est expiré depuis le %(not_after)s."), ASK_CERTIFICATE),
     "not_yet_valid": Words(
-        _("Le certificat de ce trousseau n'est pas encore valable."), _("Recommencez à partir de cette date.")
+        _("Le certificat de ce trousseau n'est valable qu'à partir du %(not_before)s."),
+        _("Recommencez ce jour-là."),
     ),
     "owner_unclear": Words(_("Ce certificat ne dit pas clairement à qui il est."), ASK_CERTIFICATE),
     "organisation": Words(
@@ -245,8 +252,10 @@ PREREQUISITES = {
 
 
 def keystore(code: str, facts: dict[str, Any] | None = None) -> Words:
-    """For a refused file. Dates of `facts` belong to the sentence of the page, not to the table."""
-    return KEYSTORE.get(code, KEYSTORE["not_pkcs12"])
+    """For a refused file; dates of `facts` are put into the sentence."""
+    words = KEYSTORE.get(code, KEYSTORE["not_pkcs12"])
+    dates = {name: date_format(value) for name, value in (facts or {}).items() if isinstance(value, datetime)}
+    return Words(str(words.reason) % dates, words.step) if dates else words
 
 
 def platform(code: str) -> Words:

@@ -94,16 +94,17 @@ def request(
 ) -> list[EdmgRegistration]:
     """Queue a registration at every mutuality that has none in progress or done; the rows that were queued.
 
-    `accounts`: code of the mutuality → account. The consent is kept with text version, language and time.
+    `accounts`: code of each such mutuality → account. The consent is kept: text version, language, time.
     Raises Forbidden, PrerequisitesMissing, AccountMissing, StaleSection.
     """
     if user.pk != by.pk:
         raise Forbidden(SECTION)
-    if set(accounts) != set(Mutuality.values):
-        raise AccountMissing
     with section_change(user=user, section=SECTION, by=by, version=version, now=now) as change:
         if keys := missing(user=user, now=now):
             raise PrerequisitesMissing(keys)
+        wanted = requestable(user=user)
+        if not set(wanted) <= set(accounts):
+            raise AccountMissing
         consent = EdmgRequest.objects.create(
             user=user,
             conditions_version=conditions_version,
@@ -111,7 +112,7 @@ def request(
             same_account=same_account,
             accepted_at=now,
         )
-        queued = [row for code in Mutuality.values if (row := _queue(consent, code, accounts[code], now))]
+        queued = [_queue(consent, code, accounts[code], now) for code in wanted]
         change.fields |= {f"iban_{row.mutuality}": ("", row.iban) for row in queued}
         audit.record(
             "ehealth:edmg:requested", actor=by, subject=user, at=now,
@@ -121,11 +122,18 @@ def request(
     return queued
 
 
-def _queue(consent: EdmgRequest, code: str, account: BankAccount, now: datetime) -> EdmgRegistration | None:
-    """A new row, or a refused one again; None when one is open or done. The caller holds the user's row."""
+def requestable(*, user: User) -> list[str]:
+    """Codes of the mutualities where no registration is in progress or done."""
+    settled = EdmgRegistration.objects.filter(user=user).exclude(
+        state__in=[State.REJECTED, State.NEEDS_ACTION]
+    )
+    taken = set(settled.values_list("mutuality", flat=True))
+    return [code for code in Mutuality.values if code not in taken]
+
+
+def _queue(consent: EdmgRequest, code: str, account: BankAccount, now: datetime) -> EdmgRegistration:
+    """A new row, or a refused one again. The caller holds the user's row."""
     row = EdmgRegistration.objects.filter(user=consent.user, mutuality=code).first()
-    if row and row.state not in (State.REJECTED, State.NEEDS_ACTION):
-        return None
     row = row or EdmgRegistration(user=consent.user, mutuality=code)
     row.request, row.iban, row.bic = consent, account.iban, account.bic
     _again(row, now)
