@@ -29,9 +29,11 @@ class Capability(StrEnum):
     SEE_PRACTICE_READINESS = "see_practice_readiness"
     MANAGE_BILLING_ADDRESSES = "manage_billing_addresses"
     REQUEST_LICENCE = "request_licence"
+    RESET_KEY = "reset_key"
 
 
-MANAGER = frozenset(Capability) - {Capability.ASSIGN_USER_MANAGER, Capability.ASSIGN_ADMIN}
+ADMINISTRATORS_ONLY = {Capability.ASSIGN_USER_MANAGER, Capability.ASSIGN_ADMIN, Capability.RESET_KEY}
+MANAGER = frozenset(Capability) - ADMINISTRATORS_ONLY
 MATRIX: dict[str, frozenset[Capability]] = {
     Role.ADMIN: frozenset(Capability),
     Role.USER_MANAGER: MANAGER,

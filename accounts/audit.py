@@ -45,6 +45,7 @@ KINDS = frozenset(
         "account:key:prepared",
         "account:key:kept",
         "account:key:rotated",
+        "account:key:lost_reported",
         "account:key:reset_asked",
         "account:key:reset_cancelled",
         "account:key:reset_done",

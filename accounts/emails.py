@@ -1,4 +1,4 @@
-"""Mails: one mechanism. `queue` stores a sealed row; the row and the sweep are the truth, the task a doorbell.
+"""Mails: one mechanism. `queue` stores a sealed row; row and sweep are the truth, the task a doorbell.
 
 Content waits sealed and is erased once sent. A mail carries no secret other than a single-use link.
 """
@@ -50,6 +50,10 @@ NOTICES: dict[str, Promise] = {
     "key_code_released": _("Le code de votre fichier de clé a été affiché."),
     "key_prepared": _("Une paire de clés a été préparée pour vous par une autre personne."),
     "key_rotated": _("Votre paire de clés a été remplacée par une nouvelle."),
+    "key_lost": _(
+        "Une personne de votre cabinet a perdu sa clé personnelle et demande une réinitialisation. "
+        "Vérifiez avec elle, de vive voix, que la demande vient d'elle."
+    ),
     "key_reset_asked": _(
         "Un administrateur a demandé de réinitialiser votre clé personnelle. "
         "Si vous avez encore votre clé, connectez-vous pour arrêter cette demande."
@@ -59,6 +63,7 @@ NOTICES: dict[str, Promise] = {
     "key_revoked": _("Votre clé personnelle a été révoquée."),
     "keystore_stored": _("Un trousseau eHealth a été enregistré dans votre compte."),
     "keystore_disconnected": _("Votre trousseau eHealth a été retiré de votre compte."),
+    "assistants_account_changed": _("Le compte bancaire partagé des assistants du cabinet a été modifié."),
     "iban_changed": _("Un compte bancaire de vos préférences de facturation a été modifié."),
 }
 # A failed mail is tried again after these waits, then given up.
@@ -114,6 +119,8 @@ def render(kind: str, *, user: User, context: dict[str, Any]) -> Content:
         "sentence": NOTICES.get(kind, ""),
         "portal": settings.PORTAL_ORIGIN,
         "support_email": settings.SUPPORT_EMAIL,
+        "by": None,
+        "when": None,
     }
     with translation.override(user.language):
         subject, text, html = (

@@ -104,20 +104,16 @@ def register(
 ) -> PersonalKey:
     """Register a pair made or opened in the owner's browser. `public_key`: base64 SubjectPublicKeyInfo.
 
-    `prepared`: the person says that the account is somebody else's; the password then counts as known too.
-    Raises `KeyProblem` challenge_invalid, code_mistyped, key_exists, key_in_use; `KeyRefused`; `Forbidden`.
+    `prepared`: the person says that the account is somebody else's. Raises `KeyProblem`
+    challenge_invalid, code_mistyped, key_exists, key_in_use; `KeyRefused`; `Forbidden`.
     """
     challenge = consume(user=user, session=session, purpose="register", challenge=proof.challenge, now=now)
     minimum = SMALLEST_NEW_KEY if origin == Origin.GENERATED else SMALLEST_IMPORTED_KEY
     key = _judge(challenge, public_key, minimum, now)
     file.check()
     verify_or_record(challenge=challenge, spki=key.spki, signature=proof.signature, now=now)
-    known = prepared or origin == Origin.ICURE or user.password_own_at is None
-    with transaction.atomic():
-        row = register_key(user=user, key=key, file=file, origin=origin, prepared=known, now=now)
-        if prepared:
-            User.objects.get_queryset().filter(pk=user.pk).update(password_own_at=None)
-    return row
+    known = prepared or origin == Origin.ICURE
+    return register_key(user=user, key=key, file=file, origin=origin, prepared=known, now=now)
 
 
 def _judge(challenge: KeyChallenge, text: str, minimum: int, now: datetime) -> PublicKey:
@@ -212,7 +208,7 @@ def confirm_backup(*, user: User, now: datetime) -> PersonalKey:
 
 
 def confirm_second_backup(*, user: User, now: datetime) -> PersonalKey:
-    """A copy on another medium was read, by an act of its own. Raises `KeyProblem` key_required before the first."""
+    """A copy on another medium was read. Raises `KeyProblem` key_required before the first backup."""
     with transaction.atomic():
         lock(user)
         key = require_live(user)
@@ -241,6 +237,9 @@ def prove_session(
         PersonalKey.objects.filter(pk=key.pk).update(last_proof_at=now)
         kind = "account:key:imported" if imported else "account:key:proved"
         audit.record(kind, actor=user, subject=user, at=now, browser=browser)
+        if imported and key.prepared:
+            # The creator handed over login, password and file: the Gate now asks for an own password.
+            User.objects.get_queryset().filter(pk=user.pk).update(password_own_at=None)
         if imported:
             _tell("key_imported", user=user, by=user, now=now)
     return key
@@ -283,7 +282,7 @@ def _signed_by(key: PersonalKey, challenge: KeyChallenge, proof: Proof) -> bool:
 
 
 def release_code(*, user: User, now: datetime) -> str:
-    """The kept code of the live key's file; audited, and the owner is told. Raises `KeyProblem` code_missing."""
+    """The kept code of the live key's file; audited, the owner is told. Raises `KeyProblem` code_missing."""
     with transaction.atomic():
         lock(user)
         key = require_live(user)
@@ -358,7 +357,7 @@ def keep(*, user: User, now: datetime) -> None:
         audit.record("account:key:kept", actor=user, subject=user, at=now, fingerprint=key.fingerprint)
 
 
-def revoke(*, user: User, by: User, reason: str, now: datetime) -> None:
+def revoke(*, user: User, by: User, reason: str, notice: str = "key_revoked", now: datetime) -> None:
     """End the live key at once (`reason`: one of `REVOCATIONS`, or lost); all sessions end.
 
     A compromised key is blocked for every account. Raises `KeyProblem` key_required.
@@ -372,4 +371,4 @@ def revoke(*, user: User, by: User, reason: str, now: datetime) -> None:
         end_sessions(user=user, by=by, now=now)
         details = {"fingerprint": key.fingerprint, "reason": reason}
         audit.record("account:key:revoked", actor=by, subject=user, at=now, **details)
-        _tell("key_revoked", user=user, by=by, now=now)
+        _tell(notice, user=user, by=by, now=now)
