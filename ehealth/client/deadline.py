@@ -21,6 +21,7 @@ class Deadline:
         self.ends = time.monotonic() + seconds
         self.expired = False
         self._open = True
+        self._source: socket.socket | None = None
         self._twin: socket.socket | None = None
         self._lock = threading.Lock()
 
@@ -32,10 +33,16 @@ class Deadline:
         """Whether the time has passed, struck or not."""
         return self.expired or time.monotonic() >= self.ends
 
-    def hold(self, twin: socket.socket) -> None:
-        """From now on this is the socket to shut; at once if the time is already over."""
+    def hold(self, source: socket.socket) -> None:
+        """From now on this is the connection to shut; at once if the time is already over.
+
+        Held by a descriptor of our own: a body without announced end outlives its connection object.
+        """
         with self._lock:
-            self._twin = twin
+            if source is self._source:
+                return
+            self._release()
+            self._source, self._twin = source, source.dup()
             if self.expired:
                 self._shut()
 
@@ -50,7 +57,12 @@ class Deadline:
         """The call has ended: its socket may serve another one."""
         with self._lock:
             self._open = False
-            self._twin = None
+            self._release()
+
+    def _release(self) -> None:
+        if self._twin is not None:
+            self._twin.close()
+        self._source = self._twin = None
 
     def _shut(self) -> None:
         if self._twin is not None:

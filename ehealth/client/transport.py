@@ -145,11 +145,17 @@ def _exchange(platform: Platform, address: str, action: str, body: bytes, deadli
         ),
     )  # fmt: skip
     with _closed_on_error(response):
+        _check_time(deadline)
         _check_head(response)
         unpacked = _read(response, platform.max_response)
+        _check_time(deadline)
+    return Reply(response.status, unpacked)
+
+
+def _check_time(deadline: Deadline) -> None:
+    """A shut socket looks like the end of a head, or of a body without announced length."""
     if deadline.over():
         raise TimedOut(sent=True)
-    return Reply(response.status, unpacked)
 
 
 @contextlib.contextmanager
