@@ -64,11 +64,19 @@ class Supervisor:
 
     def start(self, program: Program) -> Child:
         """Start a child and wait until it is ready; tell how long it took."""
-        child = Child.start(program, keep_open=self.inherit)
-        self.posts.append(Post(child))
-        seconds = child.wait_ready(self.pause)
-        self.say(f"{program.name} … prêt ({french(seconds)})")
-        return child
+        return self.start_together([program])[0]
+
+    def start_together(self, programs: Sequence[Program]) -> list[Child]:
+        """Start children that do not need each other, then wait until each is ready."""
+        children = []
+        for program in programs:
+            child = Child.start(program, keep_open=self.inherit)
+            self.posts.append(Post(child))
+            children.append(child)
+        for child in children:
+            seconds = child.wait_ready(self.pause)
+            self.say(f"{child.program.name} … prêt ({french(seconds)})")
+        return children
 
     def run(self, program: Program) -> str:
         """Run a program that ends by itself; return what it wrote. `Trouble` when it fails."""

@@ -3,7 +3,7 @@
 import argparse
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 from urllib.error import URLError
@@ -20,17 +20,12 @@ from medisetup.local.trouble import Trouble
 
 PROJECT = Path(__file__).resolve().parents[3]
 CELERY = ("-m", "celery", "-A", "medisetup")
-WORKER = (
-    *CELERY,
-    "worker",
-    "-Q",
-    "interactive,poll",
-    "--concurrency",
-    "2",
+QUIET = (
     "--without-gossip",
     "--without-mingle",
-)
-BEAT = (*CELERY, "beat", "-S", "celery.beat:Scheduler", "--pidfile=")
+)  # no chatter between workers: a known crash after broker restarts
+WORKER = (*CELERY, "worker", "-l", "INFO", "-Q", "interactive,poll", "--concurrency", "2", *QUIET)
+BEAT = (*CELERY, "beat", "-l", "INFO", "-S", "celery.beat:Scheduler", "--pidfile=")
 
 
 class Command(BaseCommand):
@@ -128,11 +123,11 @@ class Start:
     def _simulator(self, port: int) -> None:
         command = ("-m", "ehealth.simulator", "--port", str(port), "--data", str(self.places.simulator))
         address = f"http://127.0.0.1:{port}/health"
-        self._python("Simulateur eHealth", "simulator", *command, ready=lambda: answers(address))
+        self.supervisor.start(
+            self._program("Simulateur eHealth", "simulator", *command, ready=lambda: answers(address))
+        )
 
     def _portal(self) -> None:
-        self._python("Worker", "worker", *WORKER, ready=lambda: self._wrote("worker", " ready."))
-        self._python("Beat", "beat", *BEAT, ready=lambda: self._wrote("beat", "beat: Starting"))
         web = (
             "-m",
             "gunicorn",
@@ -143,13 +138,15 @@ class Start:
             "medisetup.wsgi",
         )
         address = f"http://127.0.0.1:{self.port}/health/"
-        self._python("Web", "web", *web, ready=lambda: answers(address), restarts=False)
+        programs = (
+            self._program("Worker", "worker", *WORKER, ready=wrote(self._log("worker"), " ready.")),
+            self._program("Beat", "beat", *BEAT, ready=wrote(self._log("beat"), "beat: Starting")),
+            self._program("Web", "web", *web, ready=lambda: answers(address), restarts=False),
+        )
+        self.supervisor.start_together(programs)
 
     def _once(self, log: str, *command: str, told: str) -> str:
         return self.supervisor.run(self._program(told, log, "manage.py", *command))
-
-    def _python(self, name: str, log: str, *command: str, **more: Any) -> None:
-        self.supervisor.start(self._program(name, log, *command, **more))
 
     def _program(self, name: str, log: str, *command: str, **more: Any) -> Program:
         return Program(
@@ -164,14 +161,22 @@ class Start:
     def _log(self, name: str) -> Path:
         return self.places.logs / f"{name}.log"
 
-    def _wrote(self, name: str, wanted: str) -> bool:
-        """Did the child that is starting write this since it began?"""
-        return wanted in self.supervisor.posts[-1].child.last_lines(1000)
-
 
 def given_outside(name: str) -> bool:
     """Was this setting given to us, itself or as a file?"""
     return name in os.environ or f"{name}_FILE" in os.environ
+
+
+def wrote(log: Path, wanted: str) -> Callable[[], bool]:
+    """A question: was this written to the log since now?"""
+    start = log.stat().st_size if log.exists() else 0
+
+    def asked() -> bool:
+        with log.open("rb") as file:
+            file.seek(start)
+            return wanted.encode() in file.read()
+
+    return asked
 
 
 def answers(address: str) -> bool:
