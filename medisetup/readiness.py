@@ -88,7 +88,7 @@ def filled(*names: str) -> Q:
     """All of these text columns hold something."""
     condition = Q()
     for name in names:
-        condition &= ~Q(**{name: ""})
+        condition &= Q(**{f"{name}__gt": ""})  # unlike "not empty", false for a missing row too
     return condition
 
 
@@ -196,7 +196,9 @@ def build_items() -> tuple[Item, ...]:
             _("eHealthBox, eDMG, prescription électronique, hubs"), "ehealth:connection", applies=physician,
             done=good_keystore,
             problem=Q(Exists(active_keystore.filter(not_after__lte=now)))
-            | Q(Exists(refused.filter(state=Keystore.State.REFUSED))) & ~Q(good_keystore),
+            | Q(Exists(refused.filter(state=Keystore.State.REFUSED)))
+            & ~Q(good_keystore)
+            & ~Q(Exists(refused.filter(state=Keystore.State.TESTING))),
             waiting=Exists(refused.filter(state=Keystore.State.TESTING)), owner_only=True,
         ),
         Item(

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import itertools
 import time
 from collections.abc import Callable
 
 import pytest
+from django.conf import settings
 from django.core.cache import cache
 from django.test import Client
 
@@ -14,7 +14,14 @@ from accounts.models import User
 from tests.client import CheckingClient
 
 pytest_plugins = ["tests.browser"]
-addresses = itertools.count(1)
+
+
+def pytest_configure() -> None:
+    """Argon2 takes 150 ms on purpose; tests that are about it choose it themselves."""
+    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher", *settings.PASSWORD_HASHERS]
+    # Pages of the test client name their files unhashed; the journeys collect and hash them for real.
+    plain = {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"}
+    settings.STORAGES = settings.STORAGES | {"staticfiles": plain}
 
 
 @pytest.fixture(autouse=True)

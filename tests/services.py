@@ -70,6 +70,7 @@ def provide_settings(folder: Path) -> None:
     os.environ.setdefault("SECRET_KEY", secrets.token_urlsafe(64))
     os.environ.setdefault("SEALING_KEYS", "k1:" + base64.b64encode(secrets.token_bytes(32)).decode())
     os.environ.setdefault("STATIC_ROOT", str(folder / "static"))
+    (folder / "static").mkdir(exist_ok=True)
     for name in ("EHEALTH_ISSUERS_FILE", "EHEALTH_STS_CERTIFICATES_FILE"):
         (folder / f"{name.lower()}.pem").touch()
         os.environ.setdefault(name, str(folder / f"{name.lower()}.pem"))

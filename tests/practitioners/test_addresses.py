@@ -1,0 +1,110 @@
+"""The tab « Adresses »."""
+
+from __future__ import annotations
+
+import pytest
+from django.urls import reverse
+
+from accounts.models import User
+from practitioners.models import Address
+from tests.practitioners.factories import AddressFactory, PractitionerFactory
+
+pytestmark = pytest.mark.django_db
+TELECOMS = [("email", "cabinet@example.be"), ("phone", "081 22 22 22"), ("mobile", "")]
+
+
+def url(user: User) -> str:
+    return reverse("practitioners:addresses", args=[user.uuid])
+
+
+def address(number: int = 0, telecoms: list[tuple[str, str]] = TELECOMS, **changes: str) -> dict[str, object]:
+    values = {
+        "uuid": "", "type": "work", "description": "", "street": "Rue de Fer", "number": "3", "box": "",
+        "postcode": "5000", "city": "Namur", "country": "BE",
+    } | changes
+    data: dict[str, object] = {f"address-{number}-{name}": value for name, value in values.items()}
+    data[f"address-{number}-telecoms"] = len(telecoms)
+    for index, (kind, value) in enumerate(telecoms):
+        data[f"address-{number}-telecom-{index}-type"] = kind
+        data[f"address-{number}-telecom-{index}-value"] = value
+    return data
+
+
+def form(*parts: dict[str, object], version: int = 0, **more: object) -> dict[str, object]:
+    data: dict[str, object] = {"version": version, "addresses": len(parts)} | more
+    for part in parts:
+        data |= part
+    return data
+
+
+@pytest.fixture
+def doctor() -> User:
+    return PractitionerFactory().user
+
+
+def test_saves_a_workplace_with_its_contacts(signed_in, doctor) -> None:
+    assert signed_in(doctor).post(url(doctor), form(address())).status_code == 302
+    row = Address.objects.get(practitioner__user=doctor)
+    assert sorted(row.telecoms.values_list("type", "value")) == [("email", "cabinet@example.be"), ("phone", "+3281222222")]
+
+
+def test_the_first_visit_proposes_one_workplace(signed_in, doctor) -> None:
+    page = signed_in(doctor).get(url(doctor)).content.decode()
+    assert "Adresse 1" in page and "Adresse 2" not in page
+
+
+@pytest.mark.parametrize(
+    ("changes", "telecoms", "words"),
+    [
+        ({"street": ""}, TELECOMS, "complétez-le"),
+        ({"postcode": "0123"}, TELECOMS, "code postal"),
+        ({}, [("phone", "02 123 45 67")], "id_address-0-telecom-0-value"),
+        ({}, [("email", "pas une adresse")], "id_address-0-telecom-0-value"),
+    ],
+)
+def test_a_wrong_value_is_named_and_kept(signed_in, doctor, changes, telecoms, words) -> None:
+    response = signed_in(doctor).post(url(doctor), form(address(telecoms=telecoms, **changes)))
+    page = response.content.decode()
+    assert response.status_code == 422
+    assert words in page and "Il y a un problème" in page
+    assert 'value="Namur"' in page
+    assert not Address.objects.exists()
+
+
+def test_adding_a_row_saves_nothing_and_keeps_what_was_typed(signed_in, doctor) -> None:
+    response = signed_in(doctor).post(url(doctor), form(address(street="Rue gardée"), add="address"))
+    page = response.content.decode()
+    assert "Adresse 2" in page and "Rue gardée" in page and "Il y a un problème" not in page
+    more = signed_in(doctor).post(url(doctor), form(address(), add="telecom-0")).content.decode()
+    assert "address-0-telecom-3-value" in more
+    assert not Address.objects.exists()
+
+
+def test_losing_the_last_complete_workplace_asks_first(signed_in, doctor) -> None:
+    row = AddressFactory(practitioner=doctor.practitioner)
+    kept = address(uuid=str(row.uuid), telecoms=[("phone", "081222222")])
+    client = signed_in(doctor)
+    response = client.post(url(doctor), form(kept))
+    assert response.status_code == 422 and "confirm_loss" in response.content.decode()
+    assert row.telecoms.count() == 2
+    assert client.post(url(doctor), form(kept, confirm_loss="on")).status_code == 302
+    assert row.telecoms.count() == 1
+
+
+def test_deleting_an_address_removes_it_alone(signed_in, doctor) -> None:
+    row, home = AddressFactory(practitioner=doctor.practitioner), AddressFactory(practitioner=doctor.practitioner, type="home")
+    telecoms = [("email", "cabinet@example.be"), ("phone", "081222222")]
+    data = form(
+        address(0, uuid=str(row.uuid), telecoms=telecoms),
+        address(1, uuid=str(home.uuid), type="home") | {"address-1-delete": "on"},
+    )
+    assert signed_in(doctor).post(url(doctor), data).status_code == 302
+    assert list(Address.objects.filter(practitioner__user=doctor)) == [row]
+
+
+def test_an_address_of_somebody_else_is_not_taken_over(signed_in, doctor) -> None:
+    foreign = AddressFactory()
+    signed_in(doctor).post(url(doctor), form(address(uuid=str(foreign.uuid))))
+    foreign.refresh_from_db()
+    assert foreign.street == "Rue de la Station"
+    assert foreign.practitioner.user != doctor

@@ -1,0 +1,170 @@
+"""The tab « Informations générales »."""
+
+from __future__ import annotations
+
+import pytest
+from django.urls import reverse
+
+from accounts.models import AuditEvent, SectionReview, User
+from practitioners.models import Practitioner
+from tests.accounts.factories import PracticeFactory, UserFactory
+from tests.practitioners.factories import PractitionerFactory
+
+pytestmark = pytest.mark.django_db
+
+
+def url(user: User) -> str:
+    return reverse("practitioners:general", args=[user.uuid])
+
+
+def answers(**changes: object) -> dict[str, object]:
+    return {
+        "version": 0,
+        "profession": "persphysician",
+        "civility": "dr",
+        "last_name": "Lambert",
+        "first_name": "Élise",
+        "language": "fr",
+        "ssin": "75.03.14-985.94",
+        "nihii": "1-99901-16-003",
+        "other_languages": ["nl", "de"],
+    } | changes
+
+
+@pytest.fixture
+def doctor() -> User:
+    return PractitionerFactory(blank=True).user
+
+
+def test_saves_canonical_values_and_goes_back_to_the_checklist(signed_in, doctor) -> None:
+    response = signed_in(doctor).post(url(doctor), answers())
+    assert (response.status_code, response.url) == (302, "/")
+    row = Practitioner.objects.get(user=doctor)
+    assert (row.ssin, row.nihii, row.speciality) == ("75031498594", "19990116003", "general_practice")
+    assert (row.training_status, row.other_languages) == ("recognised", ["nl", "de"])
+    doctor.refresh_from_db()
+    assert doctor.last_name == "Lambert"
+
+
+def test_the_audit_shows_the_change_without_the_number(signed_in, doctor) -> None:
+    signed_in(doctor).post(url(doctor), answers())
+    event = AuditEvent.objects.get(kind="section:practitioner/general:saved")
+    assert event.details["ssin"][1] == "•••594"
+    assert "75031498594" not in str(event.details)
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "words"),
+    [
+        ("ssin", "75031498595", "chiffres de contrôle du numéro national"),
+        ("ssin", "", "Indiquez le numéro national"),
+        ("nihii", "19990117003", "chiffres de contrôle du numéro INAMI"),
+        ("nihii", "39990130001", "profession"),
+        ("last_name", "R2D2", "nom"),
+        ("civility", "", "Civilité"),
+        ("profession", "president", "president"),
+    ],
+)
+def test_a_wrong_value_is_named_and_everything_typed_is_kept(signed_in, doctor, field, value, words) -> None:
+    response = signed_in(doctor).post(url(doctor), answers(**{field: value}))
+    page = response.content.decode()
+    assert response.status_code == 422
+    assert words in page
+    assert f"#id_{field}" in page, "the summary links to the field"
+    assert 'value="Élise"' in page
+    assert not Practitioner.objects.exclude(ssin="").exists()
+
+
+def test_a_trainee_is_recognised_by_the_number(signed_in, doctor) -> None:
+    signed_in(doctor).post(url(doctor), answers(nihii="19990413005"))
+    assert Practitioner.objects.get(user=doctor).training_status == "trainee"
+
+
+def test_a_nurse_has_no_speciality_and_a_number_of_her_own_profession(signed_in, doctor) -> None:
+    client = signed_in(doctor)
+    data = answers(profession="persnurse", nihii="49990137401", speciality="cardiology", training_status="trainee")
+    assert client.post(url(doctor), data).status_code == 302
+    row = Practitioner.objects.get(user=doctor)
+    assert (row.nihii, row.speciality, row.training_status) == ("49990137401", "", "")
+
+
+def test_house_fields_exist_for_a_flat_rate_house_only(signed_in, doctor) -> None:
+    client = signed_in(doctor)
+    client.post(url(doctor), answers(house_nihii="89990165111", house_contact_ssin="75031498594"))
+    row = Practitioner.objects.get(user=doctor)
+    assert (row.house_nihii, row.house_contact_ssin) == ("", "")
+    house = PracticeFactory(type="flat_rate_house")
+    account = PractitionerFactory(blank=True, user__practice=house, profession="orgprimaryhealthcarecenter").user
+    data = answers(
+        profession="orgprimaryhealthcarecenter", first_name="", ssin="", nihii="",
+        house_nihii="8-99901-65-111", house_contact_ssin="75031498594", house_contact=account.uuid,
+    )
+    assert signed_in(account).post(url(account), data).status_code == 302
+    row = Practitioner.objects.get(user=account)
+    assert (row.house_nihii, row.house_contact) == ("89990165111", account)
+
+
+def test_a_contact_person_of_another_practice_is_refused(signed_in) -> None:
+    house = PracticeFactory(type="flat_rate_house")
+    account = PractitionerFactory(blank=True, user__practice=house, profession="orgprimaryhealthcarecenter").user
+    stranger = UserFactory()
+    data = answers(
+        profession="orgprimaryhealthcarecenter", house_nihii="89990165111", house_contact_ssin="75031498594",
+        house_contact=stranger.uuid,
+    )
+    assert signed_in(account).post(url(account), data).status_code == 422
+
+
+def test_the_same_number_twice_in_one_practice_is_the_fields_own_error(signed_in, doctor) -> None:
+    PractitionerFactory(user__practice=doctor.practice, nihii="19990116004")
+    response = signed_in(doctor).post(url(doctor), answers())
+    assert response.status_code == 422
+    assert "a déjà ce numéro INAMI" in response.content.decode()
+
+
+def test_only_an_administrator_replaces_the_first_eight_digits(signed_in, doctor) -> None:
+    client = signed_in(doctor)
+    client.post(url(doctor), answers())
+    assert client.post(url(doctor), answers(version=1, nihii="19990116004")).status_code == 302
+    response = client.post(url(doctor), answers(version=2, nihii="19990215004"))
+    assert response.status_code == 422
+    assert "ne changent jamais" in response.content.decode()
+    admin = UserFactory(practice=doctor.practice, roles=["admin"])
+    assert signed_in(admin).post(url(doctor), answers(version=2, nihii="19990215004")).status_code == 302
+
+
+def test_a_manager_prefills_and_the_owner_confirms(signed_in, doctor) -> None:
+    manager = UserFactory(practice=doctor.practice, roles=["user_manager"])
+    assert signed_in(manager).post(url(doctor), answers()).status_code == 302
+    assert SectionReview.objects.get(user=doctor).to_review()
+    owner = signed_in(doctor)
+    assert "À vérifier" in owner.get(url(doctor)).content.decode()
+    owner.post(url(doctor), answers(version=1))
+    assert not SectionReview.objects.get(user=doctor).to_review()
+
+
+def test_a_stale_save_shows_both_versions_and_overwrites_nothing(signed_in, doctor) -> None:
+    client = signed_in(doctor)
+    client.post(url(doctor), answers())
+    response = client.post(url(doctor), answers(last_name="Autre"))
+    page = response.content.decode()
+    assert response.status_code == 409
+    assert "Autre" in page and "Lambert" in page
+    doctor.refresh_from_db()
+    assert doctor.last_name == "Lambert"
+    assert client.post(url(doctor), answers(version=1, last_name="Autre")).status_code == 302
+
+
+def test_a_second_click_with_the_same_answers_is_no_conflict(signed_in, doctor) -> None:
+    client = signed_in(doctor)
+    client.post(url(doctor), answers(speciality="general_practice", training_status="recognised"))
+    again = client.post(url(doctor), answers(speciality="general_practice", training_status="recognised"))
+    assert again.status_code == 302
+    assert SectionReview.objects.get(user=doctor).version == 1
+
+
+def test_strangers_and_colleagues_see_nothing(signed_in, doctor) -> None:
+    colleague = UserFactory(practice=doctor.practice)
+    foreign_manager = UserFactory(roles=["user_manager"])
+    assert signed_in(colleague).get(url(doctor)).status_code == 404
+    assert signed_in(foreign_manager).post(url(doctor), answers()).status_code == 404
