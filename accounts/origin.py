@@ -14,4 +14,5 @@ class RequestFacts:
     address: str = ""
 
 
-current_request: ContextVar[RequestFacts] = ContextVar("current_request", default=RequestFacts())
+NOWHERE = RequestFacts()
+current_request: ContextVar[RequestFacts] = ContextVar("current_request", default=NOWHERE)

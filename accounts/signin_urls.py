@@ -1,4 +1,4 @@
-"""The pages of allauth that the portal uses, under /signin/, with allauth's own names; the rest stays shut."""
+"""The pages of allauth that the portal uses, with allauth's own names; the rest stays shut."""
 
 from allauth.account import views
 from django.urls import path, re_path

@@ -29,4 +29,5 @@ if settings.DEMO:
 handler400 = "medisetup.views.bad_request"
 handler403 = "medisetup.views.forbidden"
 handler404 = "medisetup.views.not_found"
+handler429 = "accounts.throttle.too_many"  # looked up by allauth
 handler500 = "medisetup.views.server_error"

@@ -19,7 +19,7 @@ class CheckingClient(Client):
 
     def request(self, **request: Any) -> HttpResponse:
         response = super().request(**request)
-        if response.headers.get("Content-Type", "").startswith("text/html") and not response.streaming:
+        if response.headers.get("Content-Type", "").startswith("text/html") and not response.streaming and response.content:
             check_page(response.content.decode())
         return response
 

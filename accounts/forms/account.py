@@ -117,6 +117,7 @@ class AccountForm(SectionForm):
         shown = self.assignable | self.held if self.assignable else self.held
         self.fields["roles"].choices = [choice for choice in Role.choices if choice[0] in shown]
         self.fields["roles"].disabled = not self.assignable
+        self.fields["hub_region"].hide_optional = bool(CAREGIVERS & self.held)
         if not self.is_owner:
             for name in ("password", "password_confirm", "current_password"):
                 del self.fields[name]

@@ -1,4 +1,6 @@
-"""`{% person_access subject %}`: state of somebody's access, with the buttons the reader may use."""
+"""`{% person_access subject %}`: state of somebody's access, with the buttons the reader may use.
+`{% password_requirements %}`: what a password must have.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +12,7 @@ from django.utils import timezone
 
 from accounts.access import Capability, capabilities
 from accounts.models import Invitation, User
+from accounts.passwords import REQUIREMENTS
 
 register = template.Library()
 
@@ -19,6 +22,12 @@ def person_access(context: RequestContext, subject: User) -> dict[str, Any]:
     """Rows: active or not, invitation, last change; the buttons depend on the reader's rights."""
     actor = context["request"].user
     return access_facts(subject, actor) | {"csrf_token": context.get("csrf_token")}
+
+
+@register.simple_tag
+def password_requirements() -> list[str]:
+    """One line each."""
+    return [str(requirement) for requirement in REQUIREMENTS]
 
 
 def access_facts(subject: User, actor: User) -> dict[str, Any]:
