@@ -195,6 +195,8 @@ OUTBOX_DIR = env.str("OUTBOX_DIR", default="")
 if OUTBOX_DIR:
     EMAIL_BACKEND = "django.core.mail.backends.filebased.EmailBackend"
     EMAIL_FILE_PATH = OUTBOX_DIR
+# Where the demonstration puts its keystores and key files; the sign-in page names the folder.
+DEMO_DIR = Path(OUTBOX_DIR).parent / "demo" if DEMO else None
 EMAIL_TIMEOUT = 10
 DEFAULT_FROM_EMAIL = env.str("DEFAULT_FROM_EMAIL", default="medisetup <noreply@localhost>")
 SUPPORT_EMAIL = env.str("SUPPORT_EMAIL", default="support@localhost")

@@ -14,7 +14,7 @@ from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_http_methods
 
 from accounts.access import Capability, require
-from accounts.actions.people import EmailTaken, LoginTaken
+from accounts.actions.people import Refused
 from accounts.sections import SectionForm, SectionView
 from practitioners import actions
 from practitioners.addresses import AddressesForm
@@ -80,10 +80,8 @@ def new_person(request: HttpRequest) -> HttpResponse:
             user = actions.create_person(
                 practice=request.user.practice, by=request.user, now=timezone.now(), **form.cleaned_data
             )
-        except LoginTaken:
-            form.add_error("login", _("Ce login est déjà pris. Choisissez-en un autre, par exemple le numéro INAMI."))
-        except EmailTaken:
-            form.add_error("email", _("Cette adresse sert déjà à un autre compte. Chaque compte a la sienne."))
+        except Refused as refused:
+            form.add_error(refused.field or None, refused.message)
         else:
             messages.success(request, _("Le compte est créé et l'invitation part vers %(email)s.") % {"email": user.email})
             return redirect("person", uuid=user.uuid)

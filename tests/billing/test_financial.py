@@ -1,0 +1,122 @@
+"""The tab « Données financières » and the account that pays."""
+
+from __future__ import annotations
+
+import pytest
+from django.urls import reverse
+
+from accounts.models import User
+from billing.actions import paying_account
+from billing.models import AssistantsAccount, FinancialSettings
+from tests.accounts.factories import UserFactory
+from tests.billing.factories import FinancialFactory
+from tests.practitioners.factories import PractitionerFactory
+
+pytestmark = pytest.mark.django_db
+
+
+def url(user: User) -> str:
+    return reverse("billing:financial", args=[user.uuid])
+
+
+def answers(**changes: object) -> dict[str, object]:
+    return {"version": 0, "bce": "BE 0100.012.344", "convention": "conventioned", "iban": "BE67 0010 0000 1187"} | changes
+
+
+@pytest.fixture
+def doctor() -> User:
+    return PractitionerFactory().user
+
+
+def stored(user: User) -> FinancialSettings:
+    return FinancialSettings.objects.get(practitioner__user=user)
+
+
+def test_the_server_derives_the_bic_whatever_was_posted(signed_in, doctor) -> None:
+    assert signed_in(doctor).post(url(doctor), answers(bic="KREDBEBB")).status_code == 302
+    row = stored(doctor)
+    assert (row.iban, row.bic, row.bic_source) == ("BE67001000001187", "GEBABEBB", "derived")
+    assert row.bce == "0100012344"
+
+
+def test_an_unknown_bank_asks_for_the_bic_and_keeps_the_rest(signed_in, doctor) -> None:
+    client = signed_in(doctor)
+    response = client.post(url(doctor), answers(iban="BE90539000009932"))
+    page = response.content.decode()
+    assert response.status_code == 422
+    assert "BIC introuvable" in page and "#id_bic" in page and 'value="BE90539000009932"' in page
+    assert client.post(url(doctor), answers(iban="BE90539000009932", bic="NICABEBB")).status_code == 302
+    assert (stored(doctor).bic, stored(doctor).bic_source) == ("NICABEBB", "manual")
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "words"),
+    [
+        ("iban", "BE40001000001188", "nationaux"),
+        ("iban", "BE69001000001187", "chiffres de contrôle"),
+        ("iban", "", "Indiquez le compte"),
+        ("iban", "TR33 0006 1005 1978 6457 8413 26", "SEPA"),
+        ("bce", "0999999922", "BCE"),
+        ("bce", "2100000114", "établissement"),
+        ("convention", "", "convention"),
+        ("convention", "partially", "jours et heures"),
+    ],
+)
+def test_a_wrong_value_is_named_and_kept(signed_in, doctor, field, value, words) -> None:
+    response = signed_in(doctor).post(url(doctor), answers(**{field: value}))
+    page = response.content.decode()
+    assert response.status_code == 422
+    assert words in page and "Il y a un problème" in page
+    assert not FinancialSettings.objects.exists()
+
+
+def test_a_trainee_chooses_a_supervisor_and_keeps_no_account(signed_in) -> None:
+    supervisor = FinancialFactory().practitioner
+    trainee = PractitionerFactory(trainee=True, user__practice=supervisor.practice)
+    client = signed_in(trainee.user)
+    data = answers(supervisor=supervisor.uuid)
+    assert client.post(url(trainee.user), data).status_code == 302
+    row = stored(trainee.user)
+    assert (row.supervisor, row.iban, row.bce) == (supervisor, "", "")
+    assert paying_account(trainee) == ("BE67001000001187", "GEBABEBB")
+    AssistantsAccount.objects.create(practice=supervisor.practice, iban="BE06310000003322", bic="BBRUBEBB", bic_source="derived")
+    assert paying_account(trainee) == ("BE06310000003322", "BBRUBEBB")
+
+
+def test_a_supervisor_is_an_active_recognised_doctor_of_the_practice(signed_in) -> None:
+    trainee = PractitionerFactory(trainee=True)
+    practice = trainee.practice
+    wrong = [
+        PractitionerFactory(),
+        PractitionerFactory(trainee=True, user__practice=practice),
+        PractitionerFactory(user__practice=practice, user__is_active=False),
+        PractitionerFactory(user__practice=practice, profession="persnurse", nihii=""),
+        trainee,
+    ]
+    client = signed_in(trainee.user)
+    for candidate in wrong:
+        assert client.post(url(trainee.user), answers(supervisor=candidate.uuid)).status_code == 422
+
+
+def test_the_shared_account_asks_for_a_confirmation_with_names(signed_in, doctor) -> None:
+    trainee = PractitionerFactory(trainee=True, user__practice=doctor.practice)
+    client = signed_in(doctor)
+    data = answers(assistants_shared_iban="BE06310000003322")
+    response = client.post(url(doctor), data)
+    assert response.status_code == 422
+    assert trainee.user.get_full_name() in response.content.decode()
+    assert not AssistantsAccount.objects.exists()
+    assert client.post(url(doctor), data | {"confirm_shared": "on"}).status_code == 302
+    assert AssistantsAccount.objects.get().bic == "BBRUBEBB"
+
+
+def test_the_bic_is_told_while_typing(signed_in, doctor) -> None:
+    client = signed_in(doctor)
+    found = client.get(reverse("billing:bic"), {"iban": "BE67 0010 0000 1187"}).json()
+    assert (found["bic"], found["error"]) == ("GEBABEBB", "")
+    assert client.get(reverse("billing:bic"), {"iban": "BE69001000001187"}).json()["error"]
+
+
+def test_a_receptionist_has_no_financial_section(signed_in) -> None:
+    user = UserFactory(roles=["reception"])
+    assert signed_in(user).get(url(user)).status_code == 404

@@ -1,0 +1,128 @@
+"""Home, people, one person, help, health: what each reader sees."""
+
+from __future__ import annotations
+
+import pytest
+from django.test import Client
+from django.urls import reverse
+
+from accounts.models import Invitation, User
+from practitioners.models import Practitioner
+from tests.accounts.factories import PracticeFactory, UserFactory
+from tests.practitioners.factories import PractitionerFactory
+
+pytestmark = pytest.mark.django_db
+
+
+def test_a_beginner_sees_what_is_missing_and_where_to_go(signed_in) -> None:
+    user = PractitionerFactory(blank=True).user
+    page = signed_in(user).get("/").content.decode()
+    assert "Compléter les informations générales" in page
+    assert reverse("practitioners:general", args=[user.uuid]) in page
+    assert "étapes sur" in page and "prêt à utiliser" not in page
+
+
+def test_the_initials_open_ones_configuration(signed_in) -> None:
+    user = PractitionerFactory(user__first_name="Anne", user__last_name="Zola").user
+    client = signed_in(user)
+    assert ">AZ<" in client.get("/").content.decode()
+    assert client.get(reverse("me")).url == reverse("practitioners:general", args=[user.uuid])
+
+
+def test_a_manager_sees_the_own_practice_only(signed_in) -> None:
+    ours = PractitionerFactory(user__last_name="Denotrecabinet").user
+    PractitionerFactory(user__last_name="Dunautrecabinet")
+    manager = UserFactory(practice=ours.practice, roles=["user_manager"])
+    client = signed_in(manager)
+    page = client.get(reverse("people")).content.decode()
+    assert "Denotrecabinet" in page and "Dunautrecabinet" not in page
+    assert "Denotrecabinet" in client.get(reverse("people"), {"state": "missing"}).content.decode()
+    assert "Denotrecabinet" not in client.get(reverse("people"), {"state": "ready"}).content.decode()
+    detail = client.get(reverse("person", args=[ours.uuid])).content.decode()
+    assert "Compléter les données financières" in detail
+
+
+def test_a_doctor_sees_no_list_and_no_colleague(signed_in) -> None:
+    doctor = PractitionerFactory().user
+    colleague = PractitionerFactory(user__practice=doctor.practice).user
+    client = signed_in(doctor)
+    assert client.get(reverse("people")).status_code == 403
+    assert client.get(reverse("person", args=[colleague.uuid])).status_code == 404
+
+
+def test_the_list_takes_the_same_queries_for_three_and_for_thirty(signed_in, django_assert_max_num_queries) -> None:
+    practice = PracticeFactory()
+    PractitionerFactory.create_batch(3, user__practice=practice)
+    client = signed_in(UserFactory(practice=practice, roles=["admin"]))
+    with django_assert_max_num_queries(14) as few:
+        client.get(reverse("people"))
+    PractitionerFactory.create_batch(27, user__practice=practice)
+    with django_assert_max_num_queries(len(few)):
+        client.get(reverse("people"))
+
+
+def new_person(**changes: object) -> dict[str, object]:
+    return {
+        "last_name": "Fontaine", "first_name": "Élise", "email": "elise@example.be", "login": "elise@example.be",
+        "profession": "persphysician", "roles": ["physician"], "language": "nl",
+    } | changes
+
+
+def test_a_manager_creates_a_doctor_with_licence_and_invitation(signed_in) -> None:
+    manager = UserFactory(roles=["user_manager"])
+    response = signed_in(manager).post(reverse("practitioners:new"), new_person())
+    user = User.objects.get(login="elise@example.be")
+    assert response.url == reverse("person", args=[user.uuid])
+    assert (user.practice, user.language) == (manager.practice, "nl")
+    assert (user.licence.ends_on - user.licence.starts_on).days == 45
+    assert Invitation.objects.filter(user=user, used_at=None).count() == 1
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"email": "pas-une-adresse"}, "e-mail"),
+        ({"login": "admin"}, "login"),
+        ({"roles": []}, "Rôle"),
+        ({"roles": ["admin"]}, "admin"),
+        ({"profession": ""}, "Profession"),
+    ],
+)
+def test_a_wrong_new_person_is_explained_and_kept(signed_in, changes, words) -> None:
+    client = signed_in(UserFactory(roles=["user_manager"]))
+    response = client.post(reverse("practitioners:new"), new_person(**changes))
+    assert response.status_code == 422
+    assert words in response.content.decode() and 'value="Fontaine"' in response.content.decode()
+    assert not Practitioner.objects.exists()
+
+
+def test_a_taken_login_belongs_to_its_field(signed_in) -> None:
+    UserFactory(login="elise@example.be")
+    client = signed_in(UserFactory(roles=["user_manager"]))
+    page = client.post(reverse("practitioners:new"), new_person(email="autre@example.be")).content.decode()
+    assert "#id_login" in page
+
+
+def test_a_doctor_may_not_create_people(signed_in) -> None:
+    client = signed_in(UserFactory())
+    assert client.get(reverse("practitioners:new")).status_code == 403
+
+
+def test_health_and_help_are_public_and_the_rest_is_not() -> None:
+    client = Client()
+    assert client.get("/health/").json() == {"status": "ok"}
+    assert client.get("/help/").status_code == 200
+    for path in ("/", "/people/", "/mailbox/", "/key/"):
+        assert client.get(path).url.startswith("/signin/")
+
+
+def test_without_a_key_every_page_leads_to_the_key() -> None:
+    client = Client()
+    client.force_login(UserFactory(key=False))
+    assert client.get("/").url == "/key/"
+
+
+def test_errors_carry_the_policy_too() -> None:
+    response = Client().get("/nowhere/")
+    assert "default-src 'none'" in response.headers["Content-Security-Policy"]
+    assert response.headers["X-Content-Type-Options"] == "nosniff"
