@@ -102,7 +102,7 @@ def page_trouble() -> Iterator[Trouble]:
 
 @pytest.fixture(scope="session")
 def base_url() -> None:
-    """Tests give whole addresses; pytest-playwright's own fixture warns under pytest 9, an error here."""
+    """Tests give whole addresses; takes the place of the one that tests.services keeps out."""
 
 
 @pytest.fixture(scope="session")

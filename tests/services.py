@@ -14,6 +14,8 @@ import shutil
 import tempfile
 from pathlib import Path
 
+import pytest
+
 from medisetup.local import broker, catalogues, postgres
 from medisetup.local.process import Child, free_port
 
@@ -80,6 +82,12 @@ def use_own_broker_database(worker: str) -> None:
     """Each worker of a parallel run has a broker database of its own: gw0 → 1, gw1 → 2 …"""
     number = int(re.sub(r"\D", "", worker)) + 1
     os.environ["REDIS_URL"] = re.sub(r"(?<=\d)/\d+$|(?<=\d)/?$", f"/{number}", os.environ["REDIS_URL"])
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_load_initial_conftests(early_config: pytest.Config) -> None:
+    """Keep out pytest-playwright's own `base_url`: a method, of which pytest 9 warns; warnings are errors."""
+    early_config.pluginmanager.set_blocked("playwright-base-url")
 
 
 if worker := os.environ.get("PYTEST_XDIST_WORKER"):

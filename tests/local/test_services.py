@@ -4,6 +4,7 @@ import os
 import stat
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -21,13 +22,11 @@ needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root runs Postgr
 
 
 @pytest.fixture
-def open_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """pytest's own folders are closed to others; this one may be entered by the server's account."""
-    folder = tmp_path_factory.mktemp("open")
-    for path in (folder, *folder.parents[:3]):
-        if path.stat().st_uid == os.geteuid() and path != Path("/tmp"):
-            path.chmod(path.stat().st_mode | stat.S_IXGRP | stat.S_IXOTH)
-    return folder
+def open_folder() -> Iterator[Path]:
+    """pytest closes its own folders to others; this one may be entered by the server's account."""
+    with tempfile.TemporaryDirectory(prefix="medisetup-open-") as folder:
+        Path(folder).chmod(0o755)
+        yield Path(folder)
 
 
 @contextmanager
