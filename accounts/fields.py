@@ -190,7 +190,7 @@ class JudgedField(forms.CharField):
         return {**super().widget_attrs(widget), **self.attributes}
 
     def clean(self, value: Any) -> str:
-        text = self.to_python(value)
+        text = self.to_python(value) or ""
         try:
             return self.judge(text)
         except Invalid as error:
