@@ -92,6 +92,8 @@ DATABASES["default"] |= {
 
 # --- sign-in ---------------------------------------------------------------------------------
 AUTH_USER_MODEL = "accounts.User"
+# Unique is `login_key`, the canonical form; the login itself keeps the case it was typed in.
+SILENCED_SYSTEM_CHECKS = ["auth.W004"]
 AUTHENTICATION_BACKENDS = ["accounts.signin.LoginBackend"]
 PASSWORD_HASHERS = [
     "accounts.hashing.Argon2",

@@ -52,7 +52,7 @@ def write(entries: list[Entry], trusted: list[Certificate], password: str, *, le
 
     ``legacy`` uses SHA-1 and triple DES, as keystores written before 2022 do; otherwise AES-256 and SHA-256.
     """
-    encrypt = _legacy_encrypt if legacy else _modern_encrypt
+    encrypt = _legacy_encrypt if legacy else modern_encrypt
     keys = [_key_bag(entry, password, encrypt) for entry in entries]
     certificates = [_certificate_bag(e.certificate, e.alias, _key_id(e.certificate)) for e in entries]
     certificates += [_certificate_bag(c, c.subject.rfc4514_string(), None) for c in trusted]
@@ -114,7 +114,7 @@ def _pad(clear: bytes, block_bits: int) -> bytes:
     return padder.update(clear) + padder.finalize()
 
 
-def _modern_encrypt(clear: bytes, password: str, rounds: int = 10_000) -> tuple[bytes, bytes]:
+def modern_encrypt(clear: bytes, password: str, rounds: int = 10_000) -> tuple[bytes, bytes]:
     salt, iv = os.urandom(20), os.urandom(16)
     key = PBKDF2HMAC(hashes.SHA256(), 32, salt, rounds).derive(password.encode())
     encryptor = Cipher(algorithms.AES(key), modes.CBC(iv)).encryptor()

@@ -12,10 +12,11 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
+from django.db import transaction
 from django.utils import timezone
 
 from accounts.actions import invitations, people
@@ -28,15 +29,18 @@ from accounts.models import Invitation, Practice, User
 from billing import bank
 from billing.actions import save_financial
 from ehealth.actions import connection, edmg
-from ehealth.models import Mutuality
+from ehealth.models import Keystore, Mutuality
+from ehealth.simulator import der
 from ehealth.simulator.control import give
-from ehealth.words import CONDITIONS_VERSION
+from ehealth.simulator.pkcs12 import modern_encrypt
+from ehealth import conditions
 from practitioners.actions import create_person, save_addresses, save_general
 from practitioners.reference import PHYSICIAN
 
 PRACTICE = "Cabinet médical du Parc"
 PASSWORD = "Prairie€Bleue7"
 KEYSTORE_PASSWORD = "Trousseau-2026"
+ROUNDS = 600_000
 KEY_PASSPHRASE = "quatre chevaux bleus au Parc 9"
 
 
@@ -61,6 +65,7 @@ class Someone:
 
 
 ALL = ("activate", "key", "general", "addresses", "account", "financial", "connect", "register")
+ONLINE = ("connect", "register")
 PEOPLE = (
     Someone("Marc", "Dubois", ("user_manager",), "gestionnaire", "persadministrative", steps=("activate",)),
     Someone("Claire", "Lemaire", ("physician",), "prête", ssin="75031498594", nihii="19990116003", keystore="rsa", steps=ALL),
@@ -104,15 +109,25 @@ class Furnisher:
 
     def __init__(self, folder: Path, simulator: Path, now: datetime) -> None:
         self.folder, self.simulator, self.now = folder, simulator, now
+
+    def furnish(self) -> None:
+        """All people or none; then, outside any transaction, those who are connected meet the platform."""
+        with transaction.atomic():
+            if not Practice.objects.filter(name=PRACTICE).exists():
+                self.people()
+        for someone in PEOPLE:
+            user = User.objects.get(login=someone.login)
+            for step in (step for step in someone.steps if step in ONLINE):
+                getattr(self, step)(user, someone)
+
+    def people(self) -> None:
         self.practice = Practice.objects.create(name=PRACTICE, type=Practice.Type.GROUP)
         self.admin = people.create_user(
             practice=self.practice, login="sophie.renard@parc.example", email="sophie.renard@parc.example",
-            first_name="Sophie", last_name="Renard", language="fr", roles=["admin"], by=None, now=now,
+            first_name="Sophie", last_name="Renard", language="fr", roles=["admin"], by=None, now=self.now,
         )  # fmt: skip
         self.activate(self.admin, None)
-        self.address = create_address(by=self.admin, values=INVOICES, now=now)
-
-    def furnish(self) -> None:
+        self.address = create_address(by=self.admin, values=INVOICES, now=self.now)
         for someone in PEOPLE:
             self.keystore(someone)
             user = create_person(
@@ -120,7 +135,7 @@ class Furnisher:
                 last_name=someone.last_name, first_name=someone.first_name, language=someone.language,
                 profession=someone.profession, roles=someone.roles,
             )  # fmt: skip
-            for step in someone.steps:
+            for step in (step for step in someone.steps if step not in ONLINE):
                 getattr(self, step)(user, someone)
 
     def keystore(self, someone: Someone) -> None:
@@ -149,14 +164,13 @@ class Furnisher:
         """A pair as another program would have made it; its file can be imported at the first sign-in."""
         pair = rsa.generate_private_key(public_exponent=65537, key_size=3072)
         spki = pair.public_key().public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
-        encryption = (
-            serialization.PrivateFormat.PKCS8.encryption_builder()
-            .kdf_rounds(600_000)
-            .hmac_hash(hashes.SHA256())
-            .build(KEY_PASSPHRASE.encode())
+        clear = pair.private_bytes(
+            serialization.Encoding.DER, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
         )
-        pem = pair.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, encryption)
-        self._path(someone.last_name, ".cle.pem").write_bytes(pem)
+        algorithm, sealed = modern_encrypt(clear, KEY_PASSPHRASE, ROUNDS)
+        body = base64.encodebytes(der.sequence(algorithm, der.octets(sealed))).decode()
+        pem = f"-----BEGIN ENCRYPTED PRIVATE KEY-----\n{body}-----END ENCRYPTED PRIVATE KEY-----\n"
+        self._path(someone.last_name, ".cle.pem").write_text(pem)
         judged = parse_public_key(base64.b64encode(spki).decode())
         register_key(user=user, key=judged, file=KeyFile("personal", ""), origin="imported", now=self.now)
         confirm_backup(user=user, now=self.now)
@@ -195,6 +209,8 @@ class Furnisher:
         )  # fmt: skip
 
     def connect(self, user: User, someone: Someone) -> None:
+        if Keystore.objects.filter(user=user).exists():
+            return
         keystore = connection.store(
             user=user, by=user, data=self._path(someone.last_name, ".p12").read_bytes(), password=KEYSTORE_PASSWORD,
             file_name="keystore.p12", auto=True, version=section_version(user, "ehealth/connection"), now=self.now,
@@ -202,10 +218,12 @@ class Furnisher:
         connection.test(keystore_pk=keystore.pk, now=timezone.now())
 
     def register(self, user: User, someone: Someone) -> None:
+        if user.edmg_registrations.exists():
+            return
         account = bank.account("BE67001000001187")
         edmg.request(
             user=user, by=user, accounts=dict.fromkeys(Mutuality.values, account), same_account=True,
-            conditions_version=CONDITIONS_VERSION, language=user.language,
+            conditions_version=conditions.VERSION, language=user.language,
             version=section_version(user, "ehealth/edmg"), now=timezone.now(),
         )  # fmt: skip
 
@@ -234,10 +252,8 @@ class Command(BaseCommand):
         if not settings.DEMO or settings.EHEALTH_ENVIRONMENT != "simulation":
             raise CommandError("demo: only where DEMO is true and the platform is the simulator")
         folder = settings.DEMO_DIR
-        if not Practice.objects.filter(name=PRACTICE).exists():
-            # The simulator keeps its trust anchors, and its control token, in one folder.
-            simulator = Path(settings.EHEALTH_ISSUERS_FILE).parent
-            Furnisher(folder, simulator, timezone.now()).furnish()
+        # The simulator keeps its trust anchors, and its control token, in one folder.
+        Furnisher(folder, Path(settings.EHEALTH_ISSUERS_FILE).parent, timezone.now()).furnish()
         text = described(folder)
         folder.mkdir(parents=True, exist_ok=True)
         (folder / "LISEZMOI.txt").write_text(text + "\n")
