@@ -147,7 +147,7 @@ def message(
 ) -> etree._Element:
     """A signed envelope: profile X.509, or holder-of-key when there is an assertion."""
     created = created or datetime.now(UTC)
-    ids = {"timestamp": new_id(), "body": new_id(), "token": new_id()}
+    ids = {name: new_id() for name in ("timestamp", "body", "token", "extra")}
     if assertion is None:
         token = (
             f'<wsse:BinarySecurityToken wsu:Id="{ids["token"]}" '
@@ -177,7 +177,9 @@ def message(
         f'soap:mustUnderstand="1"><wsu:Timestamp wsu:Id="{ids["timestamp"]}"><wsu:Created>{stamp(created)}'
         f"</wsu:Created><wsu:Expires>{stamp(created + timedelta(seconds=lifetime))}</wsu:Expires>"
         "</wsu:Timestamp>"
-        f'{token}{template}</wsse:Security></soap:Header><soap:Body xmlns:wsu="{WSU}" wsu:Id="{ids["body"]}">'
+        f"{token}{template}</wsse:Security>"
+        f'<extra xmlns:wsu="{WSU}" wsu:Id="{ids["extra"]}"/></soap:Header>'
+        f'<soap:Body xmlns:wsu="{WSU}" wsu:Id="{ids["body"]}">'
         f"{payload}</soap:Body></soap:Envelope>"
     )
     if signed:
@@ -228,7 +230,9 @@ def business(nihii: str, iban: str | None, bic: str | None = "GEBABEBB", service
     )
 
 
-def xades(content: bytes, who: Doctor, *, deflated: bool = False, chain: bool = True) -> bytes:
+def xades(
+    content: bytes, who: Doctor, *, deflated: bool = False, chain: bool = True, age: timedelta = timedelta(0)
+) -> bytes:
     """The XAdES-BES over ``content``; the digest of the message's own Detail is put in by hand."""
     identifier = f"xmldsig-{uuid.uuid4()}"
     certificate = who.certificate
@@ -236,7 +240,7 @@ def xades(content: bytes, who: Doctor, *, deflated: bool = False, chain: bool = 
     properties = (
         f'<ds:Object><xades:QualifyingProperties xmlns:xades="{XADES}" Target="#{identifier}">'
         f'<xades:SignedProperties Id="{identifier}-xades-signedprops"><xades:SignedSignatureProperties>'
-        f"<xades:SigningTime>{stamp(datetime.now(UTC))}</xades:SigningTime><xades:SigningCertificate><xades:Cert>"
+        f"<xades:SigningTime>{stamp(datetime.now(UTC) - age)}</xades:SigningTime><xades:SigningCertificate><xades:Cert>"
         f'<xades:CertDigest><ds:DigestMethod Algorithm="{SHA256}"/><ds:DigestValue>{digest}</ds:DigestValue>'
         f"</xades:CertDigest><xades:IssuerSerial><ds:X509IssuerName>{certificate.issuer.rfc4514_string()}"
         f"</ds:X509IssuerName><ds:X509SerialNumber>{certificate.serial_number}</ds:X509SerialNumber>"

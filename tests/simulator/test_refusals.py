@@ -16,6 +16,7 @@ from tests.simulator.messages import (
     BOX_PATH,
     DS,
     ETK_PATH,
+    EXC_C14N,
     SAML,
     SOAP,
     STS_ACTION,
@@ -35,6 +36,7 @@ from tests.simulator.messages import (
 
 INFO = f'<c:GetBoxInfoRequest xmlns:c="{BOX}"/>'
 SHA1 = "http://www.w3.org/2000/09/xmldsig#sha1"
+ENVELOPED = "http://www.w3.org/2000/09/xmldsig#enveloped-signature"
 C14N = "http://www.w3.org/TR/2001/REC-xml-c14n-20010315"
 
 
@@ -112,6 +114,11 @@ def test_what_must_be_signed_and_is_not_is_refused(
     assert info(simulator, message(INFO, elise, token, signed=signed)).code == "SOA-01001"
 
 
+def test_what_need_not_be_signed_and_is_is_refused(simulator: Simulator, elise: Doctor, token: str) -> None:
+    data = message(INFO, elise, token, signed=("timestamp", "body", "extra"))
+    assert info(simulator, data).code == "SOA-01001"
+
+
 def test_the_token_of_the_x509_profile_must_be_signed(simulator: Simulator, elise: Doctor) -> None:
     assert ask_token(simulator, elise, signed=("timestamp", "body")).code == "SOA-01001"
 
@@ -119,6 +126,7 @@ def test_the_token_of_the_x509_profile_must_be_signed(simulator: Simulator, elis
 def test_weak_algorithms_are_refused(simulator: Simulator, elise: Doctor, token: str) -> None:
     assert info(simulator, message(INFO, elise, token, digest=SHA1)).code == "SOA-01001"
     assert info(simulator, message(INFO, elise, token, transforms=(C14N,))).code == "SOA-01001"
+    assert info(simulator, message(INFO, elise, token, transforms=(ENVELOPED, EXC_C14N))).code == "SOA-01001"
 
 
 @pytest.mark.parametrize(
@@ -263,6 +271,10 @@ def second_security_header(root: etree._Element) -> None:
     root[0].insert(0, etree.Element(f"{{{WSSE}}}Security", {f"{{{SOAP}}}mustUnderstand": "1"}))
 
 
+def second_security_header_in_a_wrapper(root: etree._Element) -> None:
+    etree.SubElement(etree.SubElement(root[0], "wrapper"), f"{{{WSSE}}}Security")
+
+
 def second_signature(root: etree._Element) -> None:
     security(root).append(copy.deepcopy(security(root).find(f"{{{DS}}}Signature")))
 
@@ -299,6 +311,7 @@ MANIPULATIONS = [
     timestamp_in_a_wrapper,
     second_timestamp,
     second_security_header,
+    second_security_header_in_a_wrapper,
     second_signature,
     second_assertion,
     reference_to_the_whole_document,

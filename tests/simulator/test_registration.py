@@ -3,6 +3,7 @@
 import base64
 import zlib
 from collections.abc import Iterator
+from datetime import timedelta
 from itertools import count
 
 import pytest
@@ -199,7 +200,16 @@ def test_the_inner_signature_must_be_the_doctors_own(
 ) -> None:
     content = business(fresh.nihii, IBAN).encode()
     other_text = business(fresh.nihii, "BE68539007547034").encode()
-    for proof in (xades(content, elise), xades(other_text, fresh), xades(content, fresh, chain=False)):
+    swapped = xades(content, fresh).split(b"<ds:SignatureValue>")
+    swapped[1] = swapped[1].replace(swapped[1][:4], b"AAAA", 1)
+    proofs = (
+        xades(content, elise),
+        xades(other_text, fresh),
+        xades(content, fresh, chain=False),
+        xades(content, fresh, age=timedelta(days=2)),
+        b"<ds:SignatureValue>".join(swapped),
+    )
+    for proof in proofs:
         assert register(simulator, fresh, pass_, registration(fresh, "100", proof=proof)).code == "SOA-03007"
     assert (fresh.nihii, "100") not in simulator.accepted()
 
