@@ -65,7 +65,9 @@ def test_what_was_typed_is_shown_again_to_the_same_person(signed_in: Callable[[U
     assert "Votre saisie a été gardée" not in client.get(url).content.decode(), "given back once"
 
 
-def test_neither_secrets_nor_typed_values_lie_in_the_session_in_clear(signed_in: Callable[[User], Client]) -> None:
+def test_neither_secrets_nor_typed_values_lie_in_the_session_in_clear(
+    signed_in: Callable[[User], Client],
+) -> None:
     user = UserFactory()
     client = signed_in(user)
     expired(client, user, reverse("accounts:account", args=[user.uuid]))

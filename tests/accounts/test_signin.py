@@ -94,7 +94,10 @@ def test_every_refusal_costs_one_hash(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_guesses_are_limited_in_every_spelling_of_the_login_alike_for_unknown_ones() -> None:
     UserFactory(login="19990116003", email="someone@example.be")
-    for known, spellings in ((True, ["19990116003", "1-99901-16-003"]), (False, ["19990116999", "1-99901-16-999"])):
+    for known, spellings in (
+        (True, ["19990116003", "1-99901-16-003"]),
+        (False, ["19990116999", "1-99901-16-999"]),
+    ):
         for attempt in range(10):
             enter(Client(), spellings[attempt % 2], "Not-the-1-password")
         refused = enter(CheckingClient(), spellings[0])
@@ -113,10 +116,14 @@ def test_a_planted_session_id_is_dropped() -> None:
     enter(client, "marie@example.be")
     assert is_in(client)
     assert client.session.session_key != planted
-    assert not Client(headers={"cookie": f"{settings.SESSION_COOKIE_NAME}={planted}"}).session.get("_auth_user_id")
+    assert not Client(headers={"cookie": f"{settings.SESSION_COOKIE_NAME}={planted}"}).session.get(
+        "_auth_user_id"
+    )
 
 
-def test_signing_in_and_out_is_audited_and_a_copied_cookie_is_dead(signed_in: Callable[[User], Client]) -> None:
+def test_signing_in_and_out_is_audited_and_a_copied_cookie_is_dead(
+    signed_in: Callable[[User], Client],
+) -> None:
     user = UserFactory(login="marie@example.be")
     client = CheckingClient()
     enter(client, "marie@example.be")
@@ -132,7 +139,14 @@ def test_signing_in_and_out_is_audited_and_a_copied_cookie_is_dead(signed_in: Ca
 
 @pytest.mark.parametrize(
     "target",
-    ["https://evil.example/", "//evil.example/", "/\\evil.example", "javascript:alert(1)", "http:evil.example", "\\\\evil"],
+    [
+        "https://evil.example/",
+        "//evil.example/",
+        "/\\evil.example",
+        "javascript:alert(1)",
+        "http:evil.example",
+        "\\\\evil",
+    ],
 )
 def test_sign_in_leads_to_no_other_site(target: str) -> None:
     UserFactory(login="marie@example.be")
@@ -168,10 +182,21 @@ def test_a_new_password_ends_the_other_sessions_at_once(signed_in: Callable[[Use
     here, there = signed_in(user), signed_in(user)
     url = reverse("accounts:account", args=[user.uuid])
     form = here.get(url).context["form"]
-    typed = {name: form[name].value() or "" for name in form.fields}
+    typed = {name: "" if form[name].value() is None else form[name].value() for name in form.fields}
     typed |= {"password": NEW_PASSWORD, "password_confirm": NEW_PASSWORD, "current_password": PASSWORD}
-    typed |= {"hub_region": "rsw", "address_country": "BE", "address_name": "Anne", "address_street": "Rue", "address_number": "1"}
-    typed |= {"address_postcode": "5000", "address_city": "Namur", "address_email": "a@b.be", "billing_address": "new"}
+    typed |= {
+        "hub_region": "rsw",
+        "address_country": "BE",
+        "address_name": "Anne",
+        "address_street": "Rue",
+        "address_number": "1",
+    }
+    typed |= {
+        "address_postcode": "5000",
+        "address_city": "Namur",
+        "address_email": "a@b.be",
+        "billing_address": "new",
+    }
     typed.pop("same_roof_search")
     answer = here.post(url, typed)
     assert answer.status_code == 302, answer.context["form"].errors
@@ -183,8 +208,12 @@ def test_a_new_password_ends_the_other_sessions_at_once(signed_in: Callable[[Use
 # --- recovery --------------------------------------------------------------------------------
 def test_asking_for_a_new_password_answers_alike_for_known_and_unknown_addresses() -> None:
     UserFactory(email="marie@example.be", login="marie")
-    known = CheckingClient().post(reverse("account_reset_password"), {"email": "Marie@Example.be"}, follow=True)
-    unknown = CheckingClient().post(reverse("account_reset_password"), {"email": "nobody@example.be"}, follow=True)
+    known = CheckingClient().post(
+        reverse("account_reset_password"), {"email": "Marie@Example.be"}, follow=True
+    )
+    unknown = CheckingClient().post(
+        reverse("account_reset_password"), {"email": "nobody@example.be"}, follow=True
+    )
     assert known.redirect_chain == unknown.redirect_chain
     assert body(known) == body(unknown)
     assert list(Mail.objects.values_list("kind", "to")) == [("password_reset", "marie@example.be")]
@@ -198,7 +227,9 @@ def test_an_address_that_only_looks_the_same_gets_no_link() -> None:
 
 def test_the_link_of_a_reset_comes_from_the_settings_not_from_the_request() -> None:
     UserFactory(email="marie@example.be", login="marie")
-    Client(headers={"host": "127.0.0.1"}).post(reverse("account_reset_password"), {"email": "marie@example.be"})
+    Client(headers={"host": "127.0.0.1"}).post(
+        reverse("account_reset_password"), {"email": "marie@example.be"}
+    )
     text = emails.open_content(Mail.objects.get()).text
     assert settings.PORTAL_ORIGIN in text
     assert "127.0.0.1" not in text
@@ -248,7 +279,9 @@ def test_resets_are_limited_per_address_with_a_readable_page() -> None:
 
 
 # --- second proof ----------------------------------------------------------------------------
-def test_a_sensitive_save_asks_for_the_password_and_keeps_what_was_typed(signed_in: Callable[[User], Client]) -> None:
+def test_a_sensitive_save_asks_for_the_password_and_keeps_what_was_typed(
+    signed_in: Callable[[User], Client],
+) -> None:
     manager = UserFactory(roles=["user_manager"])
     subject = UserFactory(practice=manager.practice, roles=["physician"])
     client = signed_in(manager)

@@ -1,0 +1,51 @@
+"""Limits: exactly so many, also in parallel, and free again after their time."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+from django.conf import settings
+from django.core.cache import cache
+from django.test import RequestFactory
+
+from accounts import throttle
+from tests.accounts.test_people import at_once
+
+
+@pytest.mark.django_db
+def test_so_many_and_no_more_per_purpose_and_key_until_the_time_is_over() -> None:
+    assert [throttle.allow("test", "a", 3, 1) for _try in range(5)] == [True] * 3 + [False] * 2
+    assert throttle.allow("test", "b", 3, 1)
+    assert throttle.allow("other", "a", 3, 1)
+    # The table counts whole seconds.
+    time.sleep(3.1)
+    assert throttle.allow("test", "a", 3, 1)
+
+
+@pytest.mark.django_db
+def test_a_success_frees_the_places() -> None:
+    assert [throttle.allow("test", "a", 2, 60) for _try in range(3)] == [True, True, False]
+    throttle.forget("test", "a", 2)
+    assert throttle.allow("test", "a", 2, 60)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_fifty_at_once_share_the_places_exactly() -> None:
+    results = at_once([lambda: throttle.allow("race", "a", 5, 60) for _try in range(50)])
+    assert results.count(True) == 5, results
+    cache.clear()
+
+
+def test_the_table_of_limits_does_not_forget_at_three_hundred() -> None:
+    assert settings.CACHES["default"]["OPTIONS"]["MAX_ENTRIES"] >= 100_000
+
+
+@pytest.mark.django_db
+def test_a_reached_limit_is_a_readable_page() -> None:
+    request = RequestFactory().get("/")
+    request.user = None
+    answer = throttle.too_many(request, seconds=90)
+    assert answer.status_code == 429
+    assert answer.headers["Retry-After"] == "90"
+    assert "2 minutes" in answer.content.decode()
