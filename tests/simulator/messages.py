@@ -240,7 +240,8 @@ def xades(
     properties = (
         f'<ds:Object><xades:QualifyingProperties xmlns:xades="{XADES}" Target="#{identifier}">'
         f'<xades:SignedProperties Id="{identifier}-xades-signedprops"><xades:SignedSignatureProperties>'
-        f"<xades:SigningTime>{stamp(datetime.now(UTC) - age)}</xades:SigningTime><xades:SigningCertificate><xades:Cert>"
+        f"<xades:SigningTime>{stamp(datetime.now(UTC) - age)}</xades:SigningTime>"
+        "<xades:SigningCertificate><xades:Cert>"
         f'<xades:CertDigest><ds:DigestMethod Algorithm="{SHA256}"/><ds:DigestValue>{digest}</ds:DigestValue>'
         f"</xades:CertDigest><xades:IssuerSerial><ds:X509IssuerName>{certificate.issuer.rfc4514_string()}"
         f"</ds:X509IssuerName><ds:X509SerialNumber>{certificate.serial_number}</ds:X509SerialNumber>"
