@@ -11,13 +11,18 @@ from django.db import transaction
 from kombu.exceptions import OperationalError
 
 logger = logging.getLogger(__name__)
+# A person waits for the answer: one more try at once, then the sweep's turn (SR-91).
+QUICK = {"max_retries": 1, "interval_start": 0, "interval_step": 0.1, "interval_max": 0.1}
 
 
 def ring(task: str, keys: Iterable[int]) -> bool:
     """Send one message per primary key; stop at the first that fails. False: the broker did not answer."""
     try:
-        for pk in keys:
-            current_app.send_task(f"ehealth.tasks.{task}", kwargs={"pk": pk}, retry=False)
+        with current_app.producer_or_acquire() as producer:
+            producer.connection.transport_options |= QUICK
+            for pk in keys:
+                name = f"ehealth.tasks.{task}"
+                current_app.send_task(name, kwargs={"pk": pk}, producer=producer, retry=False)
     except (OperationalError, OSError):
         logger.warning("broker unreachable, %s waits for the sweep", task)
         return False

@@ -57,8 +57,9 @@ class KeystoreForm(SectionForm):
         required=False,
         help_text=gettext_lazy(
             "Cochée : la clé ouverte est gardée chiffrée pour relever vos messages et renouveler la "
-            "connexion, même quand vous n'êtes pas là, jusqu'à ce que vous décochiez. Non cochée : la "
-            "connexion se ferme d'elle-même après 24 heures au plus et votre mot de passe vous sera redemandé."
+            "connexion, même quand vous n'êtes pas là, jusqu'à ce que vous décochiez. Non cochée : "
+            "la connexion se ferme d'elle-même après 24 heures au plus et votre mot de passe vous sera "
+            "redemandé."
         ),
     )
 
@@ -146,7 +147,7 @@ class EdmgForm(SectionForm):
                 field.widget.attrs["data-bic-url"] = reverse_lazy("billing:bic")
 
     def initial_for(self, subject: User) -> dict[str, Any]:
-        """Accounts of an earlier request; else the own one of the financial settings, never a supervisor's."""
+        """Accounts of an earlier request; else the own one of the financial settings, no supervisor's."""
         earlier = {row.mutuality: row for row in EdmgRegistration.objects.filter(user=subject)}
         own = FinancialSettings.objects.filter(
             practitioner__user=subject, practitioner__training_status=Practitioner.TrainingStatus.RECOGNISED
@@ -215,6 +216,10 @@ class EdmgForm(SectionForm):
             {"key": label, "value": f"{bank.format_iban(account.iban)} · {account.bic}"}
             for label, account in shown.items()
         ]
+
+    def sent_again(self) -> list[tuple[str, Any]]:
+        """Names and values for the confirming post, as they were typed."""
+        return [(field.html_name, field.value()) for field in self if field.value() not in (None, "", False)]
 
     def foreign(self) -> bool:
         """Whether a mutuality may refuse an account because it is not Belgian."""

@@ -17,6 +17,7 @@ from accounts.models import User
 from ehealth import custody
 from ehealth.actions.exchanges import exchanges
 from ehealth.client import sts
+from ehealth.client.errors import PlatformError
 from ehealth.client.platform import Assertion, Identity
 from ehealth.configuration import platform
 from ehealth.models import Keystore, Mailbox, PlatformSession
@@ -110,6 +111,10 @@ def _renewed(keystore: Keystore, live: Live | None, now: datetime) -> Live | Non
         return live
     try:
         assertion = obtain(keystore, now)
+    except PlatformError:
+        if live is None:
+            raise
+        return live
     finally:
         release(keystore)
     with transaction.atomic():

@@ -1,0 +1,230 @@
+"""Polling the mailboxes that are due, against the running simulator; the page that lists what came."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from datetime import timedelta
+
+import pytest
+from django.db import connections
+from django.urls import reverse
+from django.utils import timezone
+from pytest_django.fixtures import Settings
+
+from accounts.models import AuditEvent, User
+from ehealth.actions import connection, mailbox
+from ehealth.models import Exchange, Keystore, Mailbox, MailboxMessage, PlatformSession
+from tests.client import CheckingClient
+from tests.ehealth.conftest import Doctor
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture
+def polled(doctor: Doctor) -> Doctor:
+    """A doctor whose box is fetched automatically and due."""
+    doctor.connect(auto=True)
+    return doctor
+
+
+def poll() -> int:
+    return mailbox.poll_due(now=timezone.now())
+
+
+def box(doctor: Doctor) -> Mailbox:
+    return Mailbox.objects.get(user=doctor.user)
+
+
+def lists(doctor: Doctor) -> int:
+    return Exchange.objects.filter(user=doctor.user, operation="getMessagesList").count()
+
+
+def due_again(doctor: Doctor) -> None:
+    Mailbox.objects.filter(user=doctor.user).update(next_poll_at=timezone.now() - timedelta(seconds=1))
+
+
+def test_messages_come_once_with_their_metadata(polled: Doctor) -> None:
+    polled.simulator.add_messages(polled.ssin, 3, title="Rapport d'hospitalisation")
+    assert poll() == 1
+    rows = MailboxMessage.objects.filter(mailbox__user=polled.user)
+    assert rows.count() == 3
+    assert set(rows.values_list("title", flat=True)) == {"Rapport d'hospitalisation"}
+    found = box(polled)
+    assert found.polled_at and found.failures == 0
+    assert timedelta(minutes=11) < found.next_poll_at - timezone.now() < timedelta(minutes=19)
+    due_again(polled)
+    assert poll() == 1
+    assert rows.count() == 3
+    events = AuditEvent.objects.filter(kind="ehealth:mailbox:fetched", subject=polled.user.uuid)
+    assert [event.details["count"] for event in events] == [3]
+
+
+def test_two_hundred_and_fifty_messages_come_in_three_calls_each_once(polled: Doctor) -> None:
+    polled.simulator.add_messages(polled.ssin, 250)
+    poll()
+    assert MailboxMessage.objects.filter(mailbox__user=polled.user).count() == 250
+    assert lists(polled) == 3
+
+
+def test_a_full_box_says_how_many_wait_outside(
+    polled: Doctor, signed_in: Callable[..., CheckingClient]
+) -> None:
+    polled.simulator.add_person(polled.ssin, standby=4)
+    poll()
+    assert box(polled).standby == 4
+    html = signed_in(polled.user).get(reverse("ehealth:mailbox")).content.decode()
+    assert "4 messages attendent dehors" in html
+
+
+def test_nothing_due_calls_nobody(polled: Doctor) -> None:
+    Mailbox.objects.update(next_poll_at=timezone.now() + timedelta(minutes=5))
+    before = polled.simulator.calls()
+    assert poll() == 0
+    assert polled.simulator.calls() == before
+
+
+def test_unticking_stops_at_once(polled: Doctor) -> None:
+    connection.set_auto(user=polled.user, by=polled.user, auto=False, now=timezone.now())
+    assert poll() == 0
+    due_again(polled)
+    assert poll() == 0
+
+
+def test_unticking_between_two_pages_stops_before_the_next_call(polled: Doctor) -> None:
+    polled.simulator.add_messages(polled.ssin, 150)
+    now = timezone.now()
+    boxes = mailbox._boxes(mailbox.claim(now=now), now)
+    connection.set_auto(user=polled.user, by=polled.user, auto=False, now=now)
+    assert mailbox._still_ticked(boxes, now) == []
+    page = mailbox.Page(boxes[0], messages=())
+    mailbox._store([page], now)
+    assert not MailboxMessage.objects.exists()
+
+
+@pytest.mark.parametrize("change", ["deactivated", "expired", "disconnected"])
+def test_who_may_not_be_polled_is_not(polled: Doctor, change: str) -> None:
+    if change == "deactivated":
+        users = User.objects.get_queryset().filter(pk=polled.user.pk)
+        users.update(is_active=False, deactivated_at=timezone.now())
+    elif change == "expired":
+        Keystore.objects.update(not_after=timezone.now() - timedelta(days=1))
+    else:
+        connection.disconnect(user=polled.user, by=polled.user, now=timezone.now())
+    due_again(polled)
+    assert poll() == 0
+
+
+def test_a_failure_waits_longer_each_time_then_recovers(polled: Doctor) -> None:
+    waits = []
+    for _ in range(3):
+        polled.simulator.fault("outage", service="mailbox", ssin=polled.ssin)
+        due_again(polled)
+        poll()
+        waits.append(round((box(polled).next_poll_at - timezone.now()) / timedelta(minutes=15)))
+    assert (waits, box(polled).result_code, box(polled).failures) == ([1, 2, 4], "unreachable", 3)
+    due_again(polled)
+    poll()
+    assert (box(polled).result_code, box(polled).failures) == ("", 0)
+
+
+def test_one_box_that_fails_does_not_stop_the_others(
+    polled: Doctor, new_doctor: Callable[[], Doctor]
+) -> None:
+    other = new_doctor()
+    other.connect(auto=True)
+    other.simulator.add_messages(other.ssin, 2)
+    polled.simulator.fault("garbage", service="mailbox", ssin=polled.ssin)
+    assert poll() == 2
+    assert MailboxMessage.objects.filter(mailbox__user=other.user).count() == 2
+    assert box(polled).result_code == "malformed"
+
+
+def test_a_token_near_its_half_life_is_renewed_by_the_poll(polled: Doctor) -> None:
+    session = PlatformSession.objects.get(keystore__user=polled.user)
+    PlatformSession.objects.filter(pk=session.pk).update(not_before=timezone.now() - timedelta(hours=40))
+    before = polled.simulator.calls("sts")
+    poll()
+    assert polled.simulator.calls("sts") == before + 1
+    assert PlatformSession.objects.get(pk=session.pk).not_before > timezone.now() - timedelta(hours=1)
+    assert Keystore.objects.get(user=polled.user).next_attempt_at is None
+    due_again(polled)
+    poll()
+    assert polled.simulator.calls("sts") == before + 1
+
+
+def test_a_certificate_refused_three_times_ends_the_polling(polled: Doctor) -> None:
+    for _ in range(mailbox.REFUSALS):
+        polled.simulator.fault("soa", value="SOA-01001", ssin=polled.ssin)
+        due_again(polled)
+        poll()
+    found = Keystore.objects.get(user=polled.user)
+    assert (found.state, found.result_code, found.key) == (Keystore.State.REFUSED, "SOA-01001", None)
+    assert box(polled).next_poll_at is None
+
+
+def test_a_box_not_reached_in_time_is_due_at_once(polled: Doctor) -> None:
+    now = timezone.now()
+    (claimed,) = mailbox._boxes(mailbox.claim(now=now), now)
+    page = mailbox.read(mailbox.platform(), claimed, latest=0)
+    mailbox._write([page], now)
+    assert not page.reached and box(polled).next_poll_at == now
+
+
+def test_two_pollers_never_share_a_box(
+    new_doctor: Callable[[], Doctor], doctor: Doctor, settings: Settings
+) -> None:
+    settings.MAILBOX_BATCH = 2
+    doctors = [doctor, *(new_doctor() for _ in range(3))]
+    for one in doctors:
+        one.connect(auto=True)
+    counts: list[int] = []
+
+    def work() -> None:
+        try:
+            counts.append(poll())
+            counts.append(poll())
+        finally:
+            connections.close_all()
+
+    workers = [threading.Thread(target=work) for _ in range(2)]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join(60)
+    assert sum(counts) == 4
+    assert [lists(one) for one in doctors] == [1, 1, 1, 1]
+
+
+def test_the_page_lists_fifty_a_page(polled: Doctor, signed_in: Callable[..., CheckingClient]) -> None:
+    polled.simulator.add_messages(polled.ssin, 60, title="<b>Résultat</b>")
+    client, url = signed_in(polled.user), reverse("ehealth:mailbox")
+    assert "Pas encore vérifiée" in client.get(url).content.decode()
+    poll()
+    first = client.get(url).content.decode()
+    assert "60 messages relevés" in first and "Page 1 sur 2" in first
+    assert first.count('<th scope="row">') == 50
+    assert "&lt;b&gt;Résultat" in first and "Dernière vérification" in first
+    assert client.get(url, {"page": 2}).content.decode().count('<th scope="row">') == 10
+
+
+def test_the_page_is_empty_and_undecided_at_first(
+    doctor: Doctor, signed_in: Callable[..., CheckingClient]
+) -> None:
+    client, url = signed_in(doctor.user), reverse("ehealth:mailbox")
+    assert "Pas encore décidée" in client.get(url).content.decode()
+    assert client.post(reverse("ehealth:switch_mailbox"), {"auto": "off"}).status_code == 302
+    assert box(doctor).auto is False
+    assert "Arrêtée" in client.get(url).content.decode()
+    client.post(reverse("ehealth:switch_mailbox"), {"auto": "on"})
+    html = client.get(url).content.decode()
+    assert box(doctor).auto is True and "Reconnectez-vous à eHealth" in html
+
+
+def test_one_sees_only_ones_own_messages(
+    polled: Doctor, new_doctor: Callable[[], Doctor], signed_in: Callable[..., CheckingClient]
+) -> None:
+    polled.simulator.add_messages(polled.ssin, 1, title="Secret")
+    poll()
+    html = signed_in(new_doctor().user).get(reverse("ehealth:mailbox")).content.decode()
+    assert "Secret" not in html
