@@ -13,6 +13,7 @@ import secrets
 import shutil
 import tempfile
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -81,7 +82,7 @@ def provide_settings(folder: Path) -> None:
 def use_own_broker_database(worker: str) -> None:
     """Each worker of a parallel run has a broker database of its own: gw0 → 1, gw1 → 2 …"""
     number = int(re.sub(r"\D", "", worker)) + 1
-    os.environ["REDIS_URL"] = re.sub(r"(?<=\d)/\d+$|(?<=\d)/?$", f"/{number}", os.environ["REDIS_URL"])
+    os.environ["REDIS_URL"] = urlsplit(os.environ["REDIS_URL"])._replace(path=f"/{number}").geturl()
 
 
 @pytest.hookimpl(tryfirst=True)

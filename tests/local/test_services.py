@@ -12,6 +12,7 @@ from pathlib import Path
 import psycopg
 import pytest
 import redis
+from django.db import connection
 
 from medisetup.local import broker, catalogues, postgres
 from medisetup.local.environment import Places, for_children
@@ -47,12 +48,12 @@ def server_in(folder: Path) -> postgres.Server:
 def test_the_database_keeps_its_data_over_a_second_start(open_folder: Path) -> None:
     log = open_folder / "postgres.log"
     first = server_in(open_folder)
-    with running(first, log), psycopg.connect(first.url()) as connection:
-        connection.execute("CREATE TABLE kept (word text)")
-        connection.execute("INSERT INTO kept VALUES ('resté')")
+    with running(first, log), psycopg.connect(first.url()) as line:
+        line.execute("CREATE TABLE kept (word text)")
+        line.execute("INSERT INTO kept VALUES ('resté')")
     second = server_in(open_folder)
-    with running(second, log), psycopg.connect(second.url()) as connection:
-        assert connection.execute("SELECT word FROM kept").fetchone() == ("resté",)
+    with running(second, log), psycopg.connect(second.url()) as line:
+        assert line.execute("SELECT word FROM kept").fetchone() == ("resté",)
 
 
 def test_the_database_asks_for_its_password(open_folder: Path) -> None:
@@ -93,8 +94,8 @@ def test_under_a_closed_directory_root_keeps_programs_and_data_where_the_account
     server = postgres.Server(
         copied, place / "postgres-18", free_port(), "secret", account, postgres.TEST_OPTIONS
     )
-    with running(server, tmp_path / "postgres.log"), psycopg.connect(server.url()) as connection:
-        assert connection.execute("SELECT 1").fetchone() == (1,)
+    with running(server, tmp_path / "postgres.log"), psycopg.connect(server.url()) as line:
+        assert line.execute("SELECT 1").fetchone() == (1,)
 
 
 @needs_root
@@ -195,3 +196,12 @@ def test_only_stale_catalogues_are_compiled(tmp_path: Path) -> None:
     assert catalogues.compile_stale(tmp_path) == []
     os.utime(source, (source.stat().st_mtime + 10,) * 2)
     assert catalogues.compile_stale(tmp_path) == [source.with_suffix(".mo")]
+
+
+def test_the_broker_and_the_database_of_this_run_answer(db: None) -> None:
+    """Also in each worker of a parallel run, which has a broker database of its own."""
+    with redis.Redis.from_url(os.environ["REDIS_URL"]) as client:
+        assert client.ping()
+        worker = os.environ.get("PYTEST_XDIST_WORKER", "")
+        assert client.connection_pool.connection_kwargs.get("db", 0) == (int(worker[2:]) + 1 if worker else 0)
+    assert connection.introspection.table_names()
