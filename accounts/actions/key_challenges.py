@@ -42,7 +42,8 @@ class Proof:
 
 def origin() -> str:
     """The origin that proofs name: scheme, host, port; no slash at the end."""
-    return settings.PORTAL_ORIGIN.rstrip("/")
+    portal: str = settings.PORTAL_ORIGIN
+    return portal.rstrip("/")
 
 
 def issue(*, user: User, session: str, purpose: str, binding: str, now: datetime) -> KeyChallenge:

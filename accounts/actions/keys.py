@@ -133,7 +133,7 @@ def register_key(
         if live_key(user):
             raise KeyProblem("key_exists")
         row = _add(user, key, file, origin=origin, prepared=prepared)
-        details = {
+        details: dict[str, Any] = {
             "fingerprint": key.fingerprint,
             "bits": key.bits,
             "origin": origin,
@@ -306,10 +306,10 @@ def rotate(
     key = _judge(will, public_key, SMALLEST_NEW_KEY, now)
     file.check()
     live = require_live(user)
-    signed = {"spki": bytes(live.spki), "signature": old.signature, "binding": key.fingerprint}
-    verify_or_record(challenge=was, now=now, **signed)
-    signed = {"spki": key.spki, "signature": new.signature, "binding": live.fingerprint}
-    verify_or_record(challenge=will, now=now, **signed)
+    spki, other = bytes(live.spki), key.fingerprint
+    verify_or_record(challenge=was, spki=spki, signature=old.signature, binding=other, now=now)
+    spki, other = key.spki, live.fingerprint
+    verify_or_record(challenge=will, spki=spki, signature=new.signature, binding=other, now=now)
     return _replace(user, live, key, file, now)
 
 

@@ -70,7 +70,7 @@ def ask(client: Client, purpose: str, binding: str = "-") -> dict[str, Any]:
 
 
 def sign(
-    pair: Pair, asked: dict[str, Any], purpose: str, binding: str = "-", **changed: str
+    pair: Pair, asked: dict[str, Any], purpose: str, binding: str = "-", /, **changed: str
 ) -> dict[str, str]:
     """The fields `challenge` and `proof` for an asked challenge; `changed` forges lines of the message."""
     lines = {
