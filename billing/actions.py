@@ -72,19 +72,32 @@ def _share(*, user: User, by: User, now: datetime, account: BankAccount | None) 
     else:
         Change().apply(row or AssistantsAccount(practice=user.practice), columns(account))
     audit.record(
-        "billing:assistants_account:changed", actor=by, subject=user, at=now, iban=[before, account.iban if account else ""]
+        "billing:assistants_account:changed",
+        actor=by,
+        subject=user,
+        at=now,
+        iban=[before, account.iban if account else ""],
     )
     for manager in User.objects.of_practice(user.practice).active().holding(*MANAGERS).exclude(pk=by.pk):
         emails.queue("assistants_account_changed", user=manager)
 
 
 def paying_account(practitioner: Practitioner) -> tuple[str, str]:
-    """(IBAN, BIC) that eFact pays: a trainee's is the shared account, else the supervisor's, never the own."""
-    row = FinancialSettings.objects.filter(practitioner=practitioner).select_related("supervisor__financial").first()
+    ""
+    """(IBAN, BIC) that eFact pays: for a trainee the shared account, else the supervisor's, never the own."""
+    row = (
+        FinancialSettings.objects.filter(practitioner=practitioner)
+        .select_related("supervisor__financial")
+        .first()
+    )
     if practitioner.training_status != Practitioner.TrainingStatus.TRAINEE:
         return (row.iban, row.bic) if row else ("", "")
     shared = AssistantsAccount.objects.filter(practice=practitioner.practice).first()
     if shared:
         return shared.iban, shared.bic
-    theirs = FinancialSettings.objects.filter(practitioner=row.supervisor).first() if row and row.supervisor else None
+    theirs = (
+        FinancialSettings.objects.filter(practitioner=row.supervisor).first()
+        if row and row.supervisor
+        else None
+    )
     return (theirs.iban, theirs.bic) if theirs else ("", "")

@@ -48,31 +48,45 @@ class SupervisorField(forms.ModelChoiceField):
 class FinancialForm(SectionForm):
     section = "billing/financial"
 
-    company_name = forms.CharField(label=gettext_lazy("Nom éventuel de société"), max_length=120, required=False)
+    company_name = forms.CharField(
+        label=gettext_lazy("Nom éventuel de société"), max_length=120, required=False
+    )
     bce = BceField(
-        label=gettext_lazy("BCE (sans le BE)"), required=False,
+        label=gettext_lazy("BCE (sans le BE)"),
+        required=False,
         help_text=gettext_lazy("10 chiffres ; il se trouve sur vos carnets d'attestation."),
     )
     convention = forms.ChoiceField(
-        label=gettext_lazy("Si vous êtes conventionné"), required=False, widget=forms.RadioSelect,
+        label=gettext_lazy("Si vous êtes conventionné"),
+        required=False,
+        widget=forms.RadioSelect,
         choices=FinancialSettings.Convention.choices,
     )
     convention_hours = forms.CharField(
-        label=gettext_lazy("Jours et heures hors convention"), max_length=300, required=False,
-        help_text=gettext_lazy("Seulement si vous êtes partiellement conventionné, par exemple « mardi 14 h – 18 h »."),
+        label=gettext_lazy("Jours et heures hors convention"),
+        max_length=300,
+        required=False,
+        help_text=gettext_lazy(
+            "Seulement si vous êtes partiellement conventionné, par exemple « mardi 14 h – 18 h »."
+        ),
     )
     supervisor = SupervisorField(
-        label=gettext_lazy("Maître de stage"), queryset=Practitioner.objects.none(), required=False,
-        to_field_name="uuid", empty_label=gettext_lazy("Choisissez"),
+        label=gettext_lazy("Maître de stage"),
+        queryset=Practitioner.objects.none(),
+        required=False,
+        to_field_name="uuid",
+        empty_label=gettext_lazy("Choisissez"),
         help_text=gettext_lazy("Compte, BIC et BCE sont les siens : vous n'avez pas à les remplir."),
     )
     iban = IbanField(label="IBAN", required=False)
     bic = BicField(
-        label="BIC", required=False,
+        label="BIC",
+        required=False,
         help_text=gettext_lazy("Calculé automatiquement ; à compléter seulement quand il est introuvable."),
     )
     assistants_shared_iban = IbanField(
-        label=gettext_lazy("Compte bancaire partagé des assistants"), required=False,
+        label=gettext_lazy("Compte bancaire partagé des assistants"),
+        required=False,
         help_text=gettext_lazy(
             "UNIQUEMENT si les eFact de vos assistants doivent être payées sur un autre compte. "
             "Il servira pour TOUS les assistants de TOUS les médecins de la pratique."
@@ -88,6 +102,8 @@ class FinancialForm(SectionForm):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        for name in ("bce", "convention", "convention_hours", "supervisor", "iban", "bic"):
+            self.fields[name].hide_optional = True
         self.practitioner = Practitioner.objects.select_related("user", "practice").get(user=self.subject)
         if self.is_trainee:
             self.fields["supervisor"].queryset = supervisors(self.practitioner)
@@ -113,9 +129,8 @@ class FinancialForm(SectionForm):
     @property
     def may_share(self) -> bool:
         """The shared account is the practice's: recognised physicians and managers set it."""
-        return (
-            self.practitioner.profession == PHYSICIAN
-            or Capability.EDIT_OTHER_USER in capabilities(self.actor)
+        return self.practitioner.profession == PHYSICIAN or Capability.EDIT_OTHER_USER in capabilities(
+            self.actor
         )
 
     def trainees(self) -> list[str]:
@@ -150,11 +165,16 @@ class FinancialForm(SectionForm):
         values = super().clean()
         self._clean_required(values)
         values["account"] = self._account(values, "iban", "bic")
-        values["assistants_account"] = self._account(values, "assistants_shared_iban", "assistants_shared_bic")
+        values["assistants_account"] = self._account(
+            values, "assistants_shared_iban", "assistants_shared_bic"
+        )
         if values.get("convention") != FinancialSettings.Convention.PARTIALLY:
             values["convention_hours"] = ""
         elif not values.get("convention_hours"):
-            self.add_error("convention_hours", _("Indiquez les jours et heures pendant lesquels vous n'êtes pas conventionné."))
+            self.add_error(
+                "convention_hours",
+                _("Indiquez les jours et heures pendant lesquels vous n'êtes pas conventionné."),
+            )
         self._clean_shared(values)
         return values
 
@@ -187,11 +207,20 @@ class FinancialForm(SectionForm):
         if names and new != self.initial["assistants_shared_iban"] and not values.get("confirm_shared"):
             self.add_error(
                 "confirm_shared",
-                _("Ce changement concerne : %(names)s. Cochez la confirmation pour l'enregistrer.") % {"names": ", ".join(names)},
+                _("Ce changement concerne : %(names)s. Cochez la confirmation pour l'enregistrer.")
+                % {"names": ", ".join(names)},
             )
 
     def values(self) -> dict[str, Any]:
-        names = ("company_name", "bce", "convention", "convention_hours", "supervisor", "account", "assistants_account")
-        return {name: self.cleaned_data.get(name) or ("" if name in names[:4] else None) for name in names} | {
-            "shared_shown": "assistants_shared_iban" in self.fields
-        }
+        names = (
+            "company_name",
+            "bce",
+            "convention",
+            "convention_hours",
+            "supervisor",
+            "account",
+            "assistants_account",
+        )
+        return {
+            name: self.cleaned_data.get(name) or ("" if name in names[:4] else None) for name in names
+        } | {"shared_shown": "assistants_shared_iban" in self.fields}

@@ -38,13 +38,16 @@ class FinancialSettings(models.Model):
     iban = models.CharField("IBAN", max_length=34, blank=True)
     bic = models.CharField("BIC", max_length=11, blank=True)
     bic_source = models.CharField(max_length=8, choices=BicSource.choices, blank=True)
-    supervisor = models.ForeignKey(Practitioner, models.PROTECT, null=True, blank=True, related_name="trainees")
+    supervisor = models.ForeignKey(
+        Practitioner, models.PROTECT, null=True, blank=True, related_name="trainees"
+    )
 
     class Meta:
         constraints = [
             models.CheckConstraint(condition=account_complete(), name="financial_account_complete"),
             models.CheckConstraint(
-                condition=Q(supervisor=None) | ~Q(supervisor=models.F("practitioner")), name="supervisor_not_oneself"
+                condition=Q(supervisor=None) | ~Q(supervisor=models.F("practitioner")),
+                name="supervisor_not_oneself",
             ),
         ]
 

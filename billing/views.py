@@ -25,9 +25,10 @@ class Financial(SectionView):
 
     def setup(self, request: HttpRequest, *args: Any, **kwargs: Any) -> None:
         super().setup(request, *args, **kwargs)
-        if request.user.is_authenticated and not Practitioner.objects.filter(
-            user=self.subject, profession__in=[PHYSICIAN, HOUSE]
-        ).exists():
+        if (
+            request.user.is_authenticated
+            and not Practitioner.objects.filter(user=self.subject, profession__in=[PHYSICIAN, HOUSE]).exists()
+        ):
             raise Http404
 
     def context(self, form: SectionForm) -> dict[str, Any]:
@@ -60,4 +61,6 @@ def bic(request: HttpRequest) -> JsonResponse:
     except bank.Invalid as error:
         return JsonResponse({"bic": "", "bank": "", "error": bank_message(error.code)})
     found = bank.derive_bic(number) or ""
-    return JsonResponse({"bic": found, "bank": bank.bank_name(number), "error": "" if found else bank_message("bic_required")})
+    return JsonResponse(
+        {"bic": found, "bank": bank.bank_name(number), "error": "" if found else bank_message("bic_required")}
+    )

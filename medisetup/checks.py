@@ -19,7 +19,10 @@ def local(url: str) -> bool:
 
 def sealing_keys_are_long() -> bool:
     try:
-        keys = [base64.b64decode(part.split(":", 1)[1], validate=True) for part in settings.SEALING_KEYS.split(",")]
+        keys = [
+            base64.b64decode(part.split(":", 1)[1], validate=True)
+            for part in settings.SEALING_KEYS.split(",")
+        ]
     except (IndexError, binascii.Error):
         return False
     return all(len(key) == 32 and key != bytes(32) for key in keys)
@@ -31,21 +34,31 @@ def refuse_unsafe(**_kwargs: Any) -> list[Error]:
     simulation = settings.EHEALTH_ENVIRONMENT == "simulation"
     reasons = [
         (not sealing_keys_are_long(), "SEALING_KEYS: give one or more kid:base64 of 32 random bytes"),
-        (len(settings.SECRET_KEY) < 50 or "insecure" in settings.SECRET_KEY, "SECRET_KEY: 50 random characters at least"),
+        (
+            len(settings.SECRET_KEY) < 50 or "insecure" in settings.SECRET_KEY,
+            "SECRET_KEY: 50 random characters at least",
+        ),
         ("*" in settings.ALLOWED_HOSTS, "ALLOWED_HOSTS: name the hosts"),
-        (not settings.SECURE and not local(settings.PORTAL_ORIGIN), "PORTAL_ORIGIN: https (keys are made in the browser)"),
+        (
+            not settings.SECURE and not local(settings.PORTAL_ORIGIN),
+            "PORTAL_ORIGIN: https (keys are made in the browser)",
+        ),
         (
             (settings.DEBUG or settings.DEMO or simulation) and not local(settings.PORTAL_ORIGIN),
             "DEBUG, DEMO and the simulator are for this machine only: PORTAL_ORIGIN must be localhost",
         ),
         (
-            not simulation and any(not url.startswith("https://") or local(url) for url in settings.EHEALTH_BASE_URLS),
+            not simulation
+            and any(not url.startswith("https://") or local(url) for url in settings.EHEALTH_BASE_URLS),
             "EHEALTH_BASE_URL: https and not this machine, outside the simulation",
         ),
         (
             settings.EHEALTH_ENVIRONMENT not in ("simulation", "acceptance", "production"),
             "EHEALTH_ENVIRONMENT: simulation, acceptance or production",
         ),
-        (settings.KEY_SESSION_PROOF not in ("required", "warn", "off"), "KEY_SESSION_PROOF: required, warn or off"),
+        (
+            settings.KEY_SESSION_PROOF not in ("required", "warn", "off"),
+            "KEY_SESSION_PROOF: required, warn or off",
+        ),
     ]
     return [Error(text, id=f"medisetup.E{number:03}") for number, (bad, text) in enumerate(reasons, 1) if bad]

@@ -19,9 +19,15 @@ def navigation(request: HttpRequest) -> dict[str, Any]:
     signed_in = user is not None and user.is_authenticated
     return {
         "nav": links(request) if signed_in else [],
-        "me": {"name": user.get_full_name(), "initials": user.initials, "url": reverse("me")} if signed_in else None,
+        "me": {"name": user.get_full_name(), "initials": user.initials, "url": reverse("me")}
+        if signed_in
+        else None,
         "languages": [
-            {"code": code, "label": translation.get_language_info(code)["name_local"], "current": code == request_language()}
+            {
+                "code": code,
+                "label": translation.get_language_info(code)["name_local"],
+                "current": code == request_language(),
+            }
             for code, _name in settings.LANGUAGES
         ],
         "help_url": reverse("help"),
@@ -44,6 +50,11 @@ def links(request: HttpRequest) -> list[dict[str, Any]]:
     if settings.DEMO:
         entries.append((reverse("outbox"), _("Boîte d'envoi (démonstration)"), "mail"))
     return [
-        {"url": url, "label": label, "icon": icon, "current": request.path.startswith(url) if url != "/" else request.path == "/"}
+        {
+            "url": url,
+            "label": label,
+            "icon": icon,
+            "current": request.path.startswith(url) if url != "/" else request.path == "/",
+        }
         for url, label, icon in entries
     ]

@@ -7,13 +7,14 @@ every applicable blocking item done. Nothing here calls the platform or reads a 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
+from functools import cache
 from typing import Any
 
 from allauth.account.models import EmailAddress
 from django.db.models import BooleanField, Case, CharField, Exists, F, OuterRef, Q, QuerySet, Value, When
-from django.utils import timezone
+from django.db.models.functions import Now, TruncDate
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
@@ -41,19 +42,19 @@ LICENCE_WARNING_DAY = 30
 class Item:
     """One line of the checklist. `applies`, `done`, `problem`, `waiting` are conditions on `User`.
 
-    `link` names the section's URL (`app:name`, taking the person's uuid), with `#field` when one field is meant.
+    `link` names the section's URL (`app:name`, taking the person's uuid), `#field` when one field is meant.
     """
 
     id: str
     key: str
-    level: str
     title: str | Promise
     unlocks: str | Promise
     link: str
-    done: Q | Exists
+    done: Q | Exists = NEVER
     applies: Q | Exists = ALWAYS
     problem: Q | Exists = NEVER
     waiting: Q | Exists = NEVER
+    level: str = BLOCKING
     owner_only: bool = False
     annotation: str = field(init=False)
 
@@ -73,6 +74,7 @@ class Item:
 
 
 def of_user(model: Any, path: str = "user", **conditions: Any) -> QuerySet[Any]:
+    """Rows of the person that the outer query is about."""
     return model._default_manager.filter(**{path: OuterRef("pk")}, **conditions)
 
 
@@ -80,8 +82,8 @@ def practitioner(*conditions: Q, **named: Any) -> Exists:
     return Exists(of_user(Practitioner).filter(*conditions, **named))
 
 
-def financial(*conditions: Q, **named: Any) -> Exists:
-    return Exists(of_user(FinancialSettings, "practitioner__user").filter(*conditions, **named))
+def financial(*conditions: Q) -> Exists:
+    return Exists(of_user(FinancialSettings, "practitioner__user").filter(*conditions))
 
 
 def filled(*names: str) -> Q:
@@ -92,248 +94,320 @@ def filled(*names: str) -> Q:
     return condition
 
 
-def build_items() -> tuple[Item, ...]:
-    """The items in the order of the page; `now` enters through the two clock-bound ones."""
-    now = timezone.now()
-    today = timezone.localdate(now)
-    with_number = [key for key, item in professions().items() if item.nihii_required]
-    caregiver = Exists(of_user(Practitioner).exclude(profession__in=[*NOT_CAREGIVERS, HOUSE]))
-    physician = practitioner(profession=PHYSICIAN)
-    trainee = practitioner(profession=PHYSICIAN, training_status=Practitioner.TrainingStatus.TRAINEE)
-    house = practitioner(profession=HOUSE)
-    general_practitioner = practitioner(profession=PHYSICIAN, nihii__regex=r"00[1-8]$")
+TRAINEE = Practitioner.TrainingStatus.TRAINEE
+CAREGIVER = Exists(of_user(Practitioner).exclude(profession__in=[*NOT_CAREGIVERS, HOUSE]))
+IS_PHYSICIAN = practitioner(profession=PHYSICIAN)
+IS_TRAINEE = practitioner(profession=PHYSICIAN, training_status=TRAINEE)
+IS_HOUSE = practitioner(profession=HOUSE)
+# INAMI competence codes 001–008: the only ones that may register for the eDMG.
+IS_GP = practitioner(profession=PHYSICIAN, nihii__regex=r"00[1-8]$")
+ACTIVE_KEY = of_user(PersonalKey, state=PersonalKey.State.ACTIVE)
+TODAY = TruncDate(Now())
 
-    live_key = Exists(of_user(PersonalKey, state__in=PersonalKey.LIVE))
-    key_active = of_user(PersonalKey, state=PersonalKey.State.ACTIVE)
+
+def account_items() -> list[Item]:
+    link = "accounts:account"
+    address = of_user(EmailAddress)
+    return [
+        Item(
+            "R01",
+            "password",
+            _("Choisir votre mot de passe"),
+            _("Se connecter en sécurité"),
+            f"{link}#password",
+            done=Q(password_own_at__isnull=False),
+            owner_only=True,
+        ),
+        Item(
+            "R02",
+            "email",
+            _("Vérifier votre adresse e-mail"),
+            _("Récupérer votre mot de passe"),
+            f"{link}#email",
+            done=Exists(address.filter(verified=True, email__iexact=OuterRef("email"))),
+            waiting=Exists(address.filter(verified=False)),
+        ),
+        Item(
+            "R03",
+            "keys",
+            _("Générer votre paire de clés"),
+            _("Ouvrir et partager des dossiers"),
+            "accounts:key",
+            done=Exists(of_user(PersonalKey, state__in=PersonalKey.LIVE)),
+            owner_only=True,
+        ),
+        Item(
+            "R04",
+            "key_backup",
+            _("Vérifier la sauvegarde de votre clé"),
+            _("Survivre à la perte de l'ordinateur"),
+            "accounts:key_backup",
+            done=Exists(ACTIVE_KEY.filter(backup_at__isnull=False)),
+            owner_only=True,
+        ),
+        Item(
+            "R05",
+            "role",
+            _("Recevoir au moins un rôle"),
+            _("Travailler avec vos droits"),
+            f"{link}#roles",
+            done=Exists(of_user(RoleGrant)),
+        ),
+        Item(
+            "R06",
+            "billing_address",
+            _("Choisir l'adresse de facturation"),
+            _("Enregistrer le compte, recevoir la facture de licence"),
+            f"{link}#billing_address",
+            done=Q(billing_address__isnull=False),
+        ),
+    ]
+
+
+def practice_items() -> list[Item]:
+    with_number = [key for key, item in professions().items() if item.nihii_required]
     work = Address._default_manager.filter(
         filled("street", "number", "postcode", "city", "country"),
         practitioner__user=OuterRef("pk"),
-        type=Address.Type.WORK,
+        type="work",
     )
-    has_mail = Exists(Telecom.objects.filter(address=OuterRef("pk"), type=Telecom.Type.EMAIL))
-    has_phone = Exists(
-        Telecom.objects.filter(address=OuterRef("pk"), type__in=[Telecom.Type.PHONE, Telecom.Type.MOBILE])
+    telecom = Telecom.objects.filter(address=OuterRef("pk"))
+    phones = [Telecom.Type.PHONE, Telecom.Type.MOBILE]
+    return [
+        Item(
+            "R07",
+            "identity",
+            _("Compléter les informations générales"),
+            _("Attestations, lettres, prescriptions à votre nom"),
+            "practitioners:general",
+            applies=CAREGIVER,
+            done=practitioner(
+                filled("civility", "ssin", "user__last_name", "user__first_name", "user__language"),
+                ~Q(profession__in=with_number) | filled("nihii"),
+                ~Q(profession=PHYSICIAN) | filled("speciality"),
+            ),
+        ),
+        Item(
+            "R08",
+            "workplace",
+            _("Indiquer votre lieu de travail"),
+            _("Envoyer des SUMEHR, être reconnu par les hubs"),
+            "practitioners:addresses",
+            applies=CAREGIVER,
+            done=Exists(work),
+        ),
+        Item(
+            "R09",
+            "workplace_contact",
+            _("Y mettre un e-mail et un téléphone"),
+            _("Accéder aux hubs (RSW, RSB), prescrire, envoyer des e-mails"),
+            "practitioners:addresses",
+            applies=CAREGIVER,
+            done=Exists(
+                work.filter(
+                    Exists(telecom.filter(type=Telecom.Type.EMAIL)), Exists(telecom.filter(type__in=phones))
+                )
+            ),
+        ),
+        Item(
+            "R10",
+            "hub",
+            _("Choisir votre région HUBs"),
+            _("Consulter et publier sur les hubs"),
+            "accounts:account#hub_region",
+            applies=CAREGIVER,
+            done=filled("hub_region"),
+        ),
+    ]
+
+
+def connection_item() -> Item:
+    state = Keystore.State
+    keystores = of_user(Keystore)
+    active = keystores.filter(state=state.ACTIVE, user__practitioner__ssin=F("ssin"))
+    good = Exists(active.filter(not_after__gt=Now(), tested_at__gt=Now() - CONNECTION_TEST_VALID))
+    testing = Exists(keystores.filter(state=state.TESTING))
+    refused = Exists(keystores.filter(state=state.REFUSED))
+    expired = Exists(active.filter(not_after__lte=Now()))
+    return Item(
+        "R11",
+        "ehealth",
+        _("Vous connecter à eHealth"),
+        _("eHealthBox, eDMG, prescription électronique, hubs"),
+        "ehealth:connection",
+        applies=IS_PHYSICIAN,
+        done=good,
+        waiting=testing,
+        owner_only=True,
+        problem=Q(expired) | Q(refused) & ~Q(good) & ~Q(testing),
     )
-    active_keystore = of_user(Keystore, state=Keystore.State.ACTIVE, user__practitioner__ssin=F("ssin"))
-    good_keystore = Exists(active_keystore.filter(not_after__gt=now, tested_at__gt=now - CONNECTION_TEST_VALID))
-    refused = Keystore._default_manager.filter(user=OuterRef("pk")).exclude(
-        state__in=[Keystore.State.REPLACED, Keystore.State.DISCONNECTED]
-    )
-    own_finance = filled("bce", "iban", "bic", "convention")
-    supervisor_ok = Q(
+
+
+def finance_items() -> list[Item]:
+    own = filled("bce", "iban", "bic", "convention")
+    able = Q(
         supervisor__user__is_active=True,
         supervisor__profession=PHYSICIAN,
         supervisor__training_status=Practitioner.TrainingStatus.RECOGNISED,
     )
-    supervisor_finance = supervisor_ok & filled(
-        "supervisor__financial__bce",
-        "supervisor__financial__iban",
-        "supervisor__financial__bic",
-        "supervisor__financial__convention",
+    complete = able & filled(
+        *(f"supervisor__financial__{name}" for name in ("bce", "iban", "bic", "convention"))
     )
-    registrations = of_user(EdmgRegistration)
-    all_registered = Q()
-    for code in Mutuality.values:
-        all_registered &= Q(Exists(registrations.filter(mutuality=code, state__in=EdmgRegistration.DONE)))
-    licence = of_user(Licence)
-    warning_from = today + timedelta(days=Licence.PROVISIONAL_DAYS - LICENCE_WARNING_DAY)
-
-    return (
+    return [
         Item(
-            "R01", "password", BLOCKING, _("Choisir votre mot de passe"), _("Se connecter en sécurité"),
-            "accounts:account#password", done=Q(password_own_at__isnull=False), owner_only=True,
+            "R12",
+            "finance",
+            _("Compléter les données financières"),
+            _("Créer et faire payer vos attestations (eFact, eAttest)"),
+            "billing:financial",
+            applies=IS_PHYSICIAN,
+            done=Q(financial(own)) & ~Q(IS_TRAINEE)
+            | Q(IS_TRAINEE) & Q(financial(complete & filled("convention"))),
         ),
         Item(
-            "R02", "email", BLOCKING, _("Vérifier votre adresse e-mail"), _("Récupérer votre mot de passe"),
-            "accounts:account#email",
-            done=Exists(of_user(EmailAddress, verified=True, email__iexact=OuterRef("email"))),
-            waiting=Exists(of_user(EmailAddress, verified=False)),
+            "R13",
+            "supervisor",
+            _("Choisir votre maître de stage"),
+            _("Vos honoraires vont sur son compte"),
+            "billing:financial#supervisor",
+            applies=IS_TRAINEE,
+            done=financial(complete),
+            problem=financial(Q(supervisor__isnull=False) & ~able),
+            waiting=financial(able),
         ),
         Item(
-            "R03", "keys", BLOCKING, _("Générer votre paire de clés"), _("Ouvrir et partager des dossiers"),
-            "accounts:key", done=live_key, owner_only=True,
-        ),
-        Item(
-            "R04", "key_backup", BLOCKING, _("Vérifier la sauvegarde de votre clé"),
-            _("Survivre à la perte de l'ordinateur"), "accounts:key_backup",
-            done=Exists(key_active.filter(backup_at__isnull=False)), owner_only=True,
-        ),
-        Item(
-            "R05", "role", BLOCKING, _("Recevoir au moins un rôle"), _("Travailler avec vos droits"),
-            "accounts:account#roles", done=Exists(of_user(RoleGrant)),
-        ),
-        Item(
-            "R06", "billing_address", BLOCKING, _("Choisir l'adresse de facturation"),
-            _("Enregistrer le compte, recevoir la facture de licence"), "accounts:account#billing_address",
-            done=Q(billing_address__isnull=False),
-        ),
-        Item(
-            "R07", "identity", BLOCKING, _("Compléter les informations générales"),
-            _("Attestations, lettres, prescriptions à votre nom"), "practitioners:general", applies=caregiver,
-            done=Exists(
-                of_user(Practitioner)
-                .filter(filled("civility", "ssin", "user__last_name", "user__first_name", "user__language"))
-                .filter(~Q(profession__in=with_number) | filled("nihii"))
-                .filter(~Q(profession=PHYSICIAN) | filled("speciality"))
-            ),
-        ),
-        Item(
-            "R08", "workplace", BLOCKING, _("Indiquer votre lieu de travail"),
-            _("Envoyer des SUMEHR, être reconnu par les hubs"), "practitioners:addresses", applies=caregiver,
-            done=Exists(work),
-        ),
-        Item(
-            "R09", "workplace_contact", BLOCKING, _("Y mettre un e-mail et un téléphone"),
-            _("Accéder aux hubs (RSW, RSB), prescrire, envoyer des e-mails"), "practitioners:addresses",
-            applies=caregiver, done=Exists(work.filter(has_mail, has_phone)),
-        ),
-        Item(
-            "R10", "hub", BLOCKING, _("Choisir votre région HUBs"), _("Consulter et publier sur les hubs"),
-            "accounts:account#hub_region", applies=caregiver, done=filled("hub_region"),
-        ),
-        Item(
-            "R11", "ehealth", BLOCKING, _("Vous connecter à eHealth"),
-            _("eHealthBox, eDMG, prescription électronique, hubs"), "ehealth:connection", applies=physician,
-            done=good_keystore,
-            problem=Q(Exists(active_keystore.filter(not_after__lte=now)))
-            | Q(Exists(refused.filter(state=Keystore.State.REFUSED)))
-            & ~Q(good_keystore)
-            & ~Q(Exists(refused.filter(state=Keystore.State.TESTING))),
-            waiting=Exists(refused.filter(state=Keystore.State.TESTING)), owner_only=True,
-        ),
-        Item(
-            "R12", "finance", BLOCKING, _("Compléter les données financières"),
-            _("Créer et faire payer vos attestations (eFact, eAttest)"), "billing:financial", applies=physician,
-            done=Q(financial(own_finance)) & ~Q(trainee) | Q(trainee) & Q(financial(supervisor_finance & filled("convention"))),
-        ),
-        Item(
-            "R13", "supervisor", BLOCKING, _("Choisir votre maître de stage"),
-            _("Vos honoraires vont sur son compte"), "billing:financial#supervisor", applies=trainee,
-            done=financial(supervisor_finance),
-            problem=financial(Q(supervisor__isnull=False) & ~supervisor_ok),
-            waiting=financial(supervisor_ok),
-        ),
-        Item(
-            "R14", "house_identity", BLOCKING, _("Compléter l'identité de la maison médicale"),
-            _("Facturer au forfait"), "practitioners:general", applies=house,
+            "R14",
+            "house_identity",
+            _("Compléter l'identité de la maison médicale"),
+            _("Facturer au forfait"),
+            "practitioners:general",
+            applies=IS_HOUSE,
             done=Q(practitioner(filled("house_nihii", "house_contact_ssin"), house_contact__isnull=False))
             & Q(financial(filled("bce", "iban", "bic"))),
         ),
+    ]
+
+
+def review_item() -> Item:
+    prefilled = of_user(SectionReview, prefilled_at__isnull=False)
+    return Item(
+        "R15",
+        "review",
+        _("Vérifier ce que d'autres ont prérempli"),
+        _("Des données exactes, confirmées par vous"),
+        "me",
+        applies=Exists(prefilled),
+        done=~Exists(prefilled.filter(confirmed_at__isnull=True)),
+        owner_only=True,
+    )
+
+
+def edmg_item() -> Item:
+    state = EdmgRegistration.State
+    rows = of_user(EdmgRegistration)
+    everywhere = Q()
+    for code in Mutuality.values:
+        everywhere &= Q(Exists(rows.filter(mutuality=code, state__in=EdmgRegistration.DONE)))
+    return Item(
+        "R16",
+        "edmg",
+        _("Vous inscrire à l'eDMG (7 mutualités)"),
+        _("Ouvrir des DMG électroniques et être payé"),
+        "ehealth:edmg",
+        level=RECOMMENDED,
+        applies=IS_GP,
+        done=everywhere,
+        owner_only=True,
+        problem=Exists(rows.filter(state__in=[state.REJECTED, state.NEEDS_ACTION])),
+        waiting=Exists(rows.filter(state__in=EdmgRegistration.OPEN)),
+    )
+
+
+def recommended_items() -> list[Item]:
+    items = [
         Item(
-            "R15", "review", BLOCKING, _("Vérifier ce que d'autres ont prérempli"),
-            _("Des données exactes, confirmées par vous"), "me",
-            applies=Exists(of_user(SectionReview, prefilled_at__isnull=False)),
-            done=~Exists(of_user(SectionReview, prefilled_at__isnull=False, confirmed_at__isnull=True)), owner_only=True,
+            "R17",
+            "healthbox",
+            _("Décider de la récupération automatique"),
+            _("Recevoir vos messages eHealthBox"),
+            "ehealth:mailbox",
+            applies=CAREGIVER,
+            done=Exists(of_user(Mailbox, auto__isnull=False)),
+            owner_only=True,
         ),
         Item(
-            "R16", "edmg", RECOMMENDED, _("Vous inscrire à l'eDMG (7 mutualités)"),
-            _("Ouvrir des DMG électroniques et être payé"), "ehealth:edmg", applies=general_practitioner,
-            done=all_registered,
-            problem=Exists(
-                registrations.filter(
-                    state__in=[EdmgRegistration.State.REJECTED, EdmgRegistration.State.NEEDS_ACTION]
-                )
-            ),
-            waiting=Exists(registrations.filter(state__in=EdmgRegistration.OPEN)), owner_only=True,
-        ),
-        Item(
-            "R17", "healthbox", RECOMMENDED, _("Décider de la récupération automatique"),
-            _("Recevoir vos messages eHealthBox"), "ehealth:mailbox", applies=caregiver,
-            done=Exists(of_user(Mailbox, auto__isnull=False)), owner_only=True,
-        ),
-        Item(
-            "R18", "sumehr_auto", RECOMMENDED, _("Décider de l'envoi automatique des SUMEHR"),
-            _("Publier un SUMEHR à la fermeture du dossier"), "accounts:account#sumehr_auto_send",
-            applies=physician, done=Q(sumehr_auto_send=False) | Q(sumehr_auto_send=True) & ~Q(hub_region__in=["", "none"]),
+            "R18",
+            "sumehr_auto",
+            _("Décider de l'envoi automatique des SUMEHR"),
+            _("Publier un SUMEHR à la fermeture du dossier"),
+            "accounts:account#sumehr_auto_send",
+            applies=IS_PHYSICIAN,
+            done=Q(sumehr_auto_send=False) | Q(sumehr_auto_send=True) & ~Q(hub_region__in=["", "none"]),
         ),
         # The second factor is not offered yet, so nobody is asked for one.
         Item(
-            "R19", "two_factor", RECOMMENDED, _("Activer un second facteur"), _("Protéger votre connexion"),
-            "accounts:account", applies=NEVER, done=NEVER, owner_only=True,
+            "R19",
+            "two_factor",
+            _("Activer un second facteur"),
+            _("Protéger votre connexion"),
+            "accounts:account",
+            applies=NEVER,
+            owner_only=True,
         ),
         Item(
-            "R20", "second_backup", RECOMMENDED, _("Faire une deuxième sauvegarde de votre clé"),
-            _("Deux supports valent mieux qu'un"), "accounts:key_backup", applies=live_key,
-            done=Exists(key_active.filter(second_backup_at__isnull=False)), owner_only=True,
+            "R20",
+            "second_backup",
+            _("Faire une deuxième sauvegarde de votre clé"),
+            _("Deux supports valent mieux qu'un"),
+            "accounts:key_backup",
+            applies=Exists(ACTIVE_KEY),
+            done=Exists(ACTIVE_KEY.filter(second_backup_at__isnull=False)),
+            owner_only=True,
         ),
-        Item(
-            "R21", "licence", RECOMMENDED, _("Activer votre licence pour un an"),
-            _("Continuer après les 45 jours provisoires"), "person", applies=physician,
-            done=Exists(licence.filter(state=Licence.State.ACTIVE, ends_on__gte=today)),
-            problem=Exists(
-                licence.filter(Q(ends_on__lt=today) | Q(state=Licence.State.PROVISIONAL, ends_on__lte=warning_from))
-            ),
-            waiting=Exists(licence.filter(state__in=[Licence.State.REQUESTED, Licence.State.INVOICED])),
+        licence_item(),
+    ]
+    return [replace(item, level=RECOMMENDED) for item in items]
+
+
+def licence_item() -> Item:
+    state = Licence.State
+    rows = of_user(Licence)
+    last_days = TruncDate(Now() + timedelta(days=Licence.PROVISIONAL_DAYS - LICENCE_WARNING_DAY))
+    return Item(
+        "R21",
+        "licence",
+        _("Activer votre licence pour un an"),
+        _("Continuer après les 45 jours provisoires"),
+        "person",
+        applies=IS_PHYSICIAN,
+        done=Exists(rows.filter(state=state.ACTIVE, ends_on__gte=TODAY)),
+        problem=Exists(
+            rows.filter(Q(ends_on__lt=TODAY) | Q(state=state.PROVISIONAL, ends_on__lte=last_days))
         ),
+        waiting=Exists(rows.filter(state__in=[state.REQUESTED, state.INVOICED])),
+    )
+
+
+@cache
+def items() -> tuple[Item, ...]:
+    """All items in the order of the page. Built once: the database's own clock enters each query."""
+    return (
+        *account_items(),
+        *practice_items(),
+        connection_item(),
+        *finance_items(),
+        review_item(),
+        edmg_item(),
+        *recommended_items(),
     )
 
 
 def with_items(users: QuerySet[User]) -> QuerySet[User]:
     """Annotate `item_<key>` with the state of every item, and `ready`."""
-    items = build_items()
     missing = Q()
-    for item in items:
+    for item in items():
         if item.level == BLOCKING:
             missing |= ~Q(**{f"{item.annotation}__in": [DONE, NOT_APPLICABLE]})
-    return users.annotate(**{item.annotation: item.state() for item in items}).annotate(
+    return users.annotate(**{item.annotation: item.state() for item in items()}).annotate(
         ready=Case(When(missing, then=Value(False)), default=Value(True), output_field=BooleanField())
     )
-
-
-@dataclass(frozen=True)
-class Line:
-    """One item of one person, ready for a page."""
-
-    item: Item
-    state: str
-
-    @property
-    def word(self) -> str | Promise:
-        return STATES[self.state]
-
-
-@dataclass(frozen=True)
-class Checklist:
-    """What one person's page shows; not applicable items are left out."""
-
-    lines: tuple[Line, ...]
-    ready: bool
-
-    def of(self, level: str) -> list[Line]:
-        return [line for line in self.lines if line.item.level == level]
-
-    @property
-    def blocking(self) -> list[Line]:
-        return self.of(BLOCKING)
-
-    @property
-    def recommended(self) -> list[Line]:
-        return self.of(RECOMMENDED)
-
-    @property
-    def done_count(self) -> int:
-        return sum(line.state == DONE for line in self.blocking)
-
-    @property
-    def total(self) -> int:
-        return len(self.blocking)
-
-    @property
-    def percent(self) -> int:
-        return 100 * self.done_count // self.total if self.total else 100
-
-    @property
-    def next_line(self) -> Line | None:
-        """The first blocking item that somebody must act on."""
-        return next((line for line in self.blocking if line.state in (TODO, PROBLEM)), None)
-
-
-def checklist_of(annotated: Any) -> Checklist:
-    """From a user that carries the annotations of `with_items`."""
-    lines = ((item, getattr(annotated, item.annotation)) for item in build_items())
-    return Checklist(tuple(Line(item, state) for item, state in lines if state != NOT_APPLICABLE), annotated.ready)
-
-
-def checklist(user: User) -> Checklist:
-    """One query for one person."""
-    return checklist_of(with_items(User.objects.get_queryset().filter(pk=user.pk)).get())

@@ -72,7 +72,12 @@ TEMPLATES = [
                 "django.contrib.messages.context_processors.messages",
                 "medisetup.navigation.navigation",
             ],
-            "builtins": ["django.templatetags.i18n", "django.templatetags.static", "medisetup.templatetags.medisetup", "accounts.templatetags.people"],
+            "builtins": [
+                "django.templatetags.i18n",
+                "django.templatetags.static",
+                "medisetup.templatetags.medisetup",
+                "accounts.templatetags.people",
+            ],
         },
     }
 ]
@@ -179,7 +184,9 @@ STATICFILES_DIRS = [BASE_DIR / "static"]
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.InMemoryStorage"},
     "staticfiles": {
-        "BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage" if DEBUG else "medisetup.static.Storage"
+        "BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"
+        if DEBUG
+        else "medisetup.static.Storage"
     },
 }
 

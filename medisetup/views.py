@@ -21,11 +21,16 @@ from accounts import access
 from accounts.access import Capability
 from accounts.models import SectionReview, User
 from medisetup import readiness
-from medisetup.readiness import Checklist, Line
+from medisetup.checklist import Checklist, Line, checklist, checklist_of
 from medisetup.templatetags.medisetup import TABS, sections_of
 
 PEOPLE_PER_PAGE = 50
-TAGS = {readiness.DONE: "done", readiness.TODO: "todo", readiness.WAITING: "waiting", readiness.PROBLEM: "problem"}
+TAGS = {
+    readiness.DONE: "done",
+    readiness.TODO: "todo",
+    readiness.WAITING: "waiting",
+    readiness.PROBLEM: "problem",
+}
 
 
 def link_of(line: Line, subject: User, *, owner: bool) -> str:
@@ -71,14 +76,16 @@ def sections_to_review(subject: User) -> list[dict[str, Any]]:
     waiting = SectionReview.objects.filter(user=subject, prefilled_at__isnull=False, confirmed_at=None)
     keys = set(waiting.values_list("section", flat=True))
     return [
-        {"url": reverse(name, args=[subject.uuid]), "label": label} for key, name, label in TABS if key in keys
+        {"url": reverse(name, args=[subject.uuid]), "label": label}
+        for key, name, label in TABS
+        if key in keys
     ]
 
 
 @require_GET
 def home(request: HttpRequest) -> HttpResponse:
     """« Ma configuration »: what is done, what is missing, what each item unlocks."""
-    context = checklist_context(request.user, readiness.checklist(request.user), owner=True)
+    context = checklist_context(request.user, checklist(request.user), owner=True)
     return render(request, "medisetup/home.html", context)
 
 
@@ -100,8 +107,10 @@ def people(request: HttpRequest) -> HttpResponse:
     wanted = request.GET.get("state", "")
     if wanted in ("ready", "missing"):
         shown = shown.filter(ready=wanted == "ready")
-    page = Paginator(shown.order_by("last_name", "first_name", "pk"), PEOPLE_PER_PAGE).get_page(request.GET.get("page"))
-    lines = [{"user": user, "checklist": readiness.checklist_of(user)} for user in page]
+    page = Paginator(shown.order_by("last_name", "first_name", "pk"), PEOPLE_PER_PAGE).get_page(
+        request.GET.get("page")
+    )
+    lines = [{"user": user, "checklist": checklist_of(user)} for user in page]
     context = {
         "page": page,
         "lines": lines,
@@ -119,8 +128,11 @@ def person(request: HttpRequest, uuid: UUID) -> HttpResponse:
     subject = access.subject_or_404(request.user, uuid)
     if subject.pk == request.user.pk:
         return redirect("home")
-    context = checklist_context(subject, readiness.checklist(subject), owner=False)
-    tabs = [{"url": reverse(name, args=[subject.uuid]), "label": label} for _key, name, label in sections_of(subject)]
+    context = checklist_context(subject, checklist(subject), owner=False)
+    tabs = [
+        {"url": reverse(name, args=[subject.uuid]), "label": label}
+        for _key, name, label in sections_of(subject)
+    ]
     return render(request, "medisetup/person.html", context | {"tabs": tabs})
 
 
@@ -141,7 +153,9 @@ def health(request: HttpRequest) -> HttpResponse:
 
 # The demonstration's letter box: mails are files in a folder; these two pages exist with DEMO only.
 def _mails() -> list[tuple[str, Any]]:
-    files = sorted(Path(settings.OUTBOX_DIR).glob("*.log"), key=lambda file: file.stat().st_mtime, reverse=True)
+    files = sorted(
+        Path(settings.OUTBOX_DIR).glob("*.log"), key=lambda file: file.stat().st_mtime, reverse=True
+    )
     found = []
     for file in files:
         parts = file.read_bytes().split(b"\n" + b"-" * 79 + b"\n")
@@ -157,7 +171,8 @@ def _mails() -> list[tuple[str, Any]]:
 @require_GET
 def outbox(request: HttpRequest) -> HttpResponse:
     mails = [
-        {"name": name, "subject": mail["Subject"], "to": mail["To"], "date": mail["Date"].datetime} for name, mail in _mails()
+        {"name": name, "subject": mail["Subject"], "to": mail["To"], "date": mail["Date"].datetime}
+        for name, mail in _mails()
     ]
     return render(request, "medisetup/outbox.html", {"mails": mails})
 

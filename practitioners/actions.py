@@ -59,7 +59,9 @@ def create_person(
             now=now,
         )
         Practitioner.objects.create(user=user, practice=practice, profession=profession)
-        audit.record("practitioner:practitioner:created", actor=by, subject=user, at=now, profession=profession)
+        audit.record(
+            "practitioner:practitioner:created", actor=by, subject=user, at=now, profession=profession
+        )
         if professions()[profession].paid_licence:
             grant_provisional_licence(user=user, by=by, now=now)
     return user
@@ -81,7 +83,9 @@ def save_general(*, user: User, by: User, version: int, now: datetime, **values:
     """
     person = {name: values.pop(name) for name in PERSON_FIELDS}
     try:
-        with section_change(user=user, section="practitioner/general", by=by, version=version, now=now) as change:
+        with section_change(
+            user=user, section="practitioner/general", by=by, version=version, now=now
+        ) as change:
             row = Practitioner.objects.select_for_update().filter(user=user).first()
             row = row or Practitioner(user=user, practice=user.practice)
             _note_identity(row, values["nihii"], user=user, by=by, now=now)
@@ -112,7 +116,9 @@ def save_addresses(
     Each address: the fields of `Address`, `uuid` or None when new, `telecoms`: list of (type, value).
     Addresses of the person that are not in the list are removed. Raises `StaleSection`.
     """
-    with section_change(user=user, section="practitioner/addresses", by=by, version=version, now=now) as change:
+    with section_change(
+        user=user, section="practitioner/addresses", by=by, version=version, now=now
+    ) as change:
         practitioner = Practitioner.objects.select_for_update().get(user=user)
         stored = {address.uuid: address for address in practitioner.addresses.order_by("pk")}
         kept = [_save_address(practitioner, stored.get(item["uuid"]), item, change) for item in addresses]
@@ -122,14 +128,18 @@ def save_addresses(
                 address.delete()
 
 
-def _save_address(practitioner: Practitioner, row: Address | None, item: dict[str, Any], change: Change) -> int:
+def _save_address(
+    practitioner: Practitioner, row: Address | None, item: dict[str, Any], change: Change
+) -> int:
     address = row or Address(practitioner=practitioner)
     own = Change()
     own.apply(address, {name: item[name] for name in ADDRESS_FIELDS})
     before = list(address.telecoms.order_by("pk").values_list("type", "value"))
     if before != item["telecoms"]:
         address.telecoms.all().delete()
-        Telecom.objects.bulk_create(Telecom(address=address, type=kind, value=value) for kind, value in item["telecoms"])
+        Telecom.objects.bulk_create(
+            Telecom(address=address, type=kind, value=value) for kind, value in item["telecoms"]
+        )
         own.fields["telecoms"] = (len(before), len(item["telecoms"]))
     change.fields |= {f"address {name}": pair for name, pair in own.fields.items()}
     return address.pk

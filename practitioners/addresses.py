@@ -28,7 +28,10 @@ class TelecomForm(forms.Form):
 
     type = forms.ChoiceField(label=gettext_lazy("Type"), choices=Telecom.Type.choices)
     value = forms.CharField(
-        label=gettext_lazy("Valeur"), max_length=254, required=False, widget=forms.TextInput(attrs={"autocomplete": "off"})
+        label=gettext_lazy("Valeur"),
+        max_length=254,
+        required=False,
+        widget=forms.TextInput(attrs={"autocomplete": "off"}),
     )
 
     def clean(self) -> dict[str, Any]:
@@ -40,7 +43,9 @@ class TelecomForm(forms.Form):
             elif value and kind in (Telecom.Type.PHONE, Telecom.Type.MOBILE, Telecom.Type.FAX):
                 values["value"] = phone(value).e164
         except Invalid as error:
-            self.add_error("value", contact_message("email" if kind == Telecom.Type.EMAIL else "phone", error.code))
+            self.add_error(
+                "value", contact_message("email" if kind == Telecom.Type.EMAIL else "phone", error.code)
+            )
         return values
 
 
@@ -50,7 +55,9 @@ class AddressForm(forms.Form):
     uuid = forms.UUIDField(widget=forms.HiddenInput, required=False)
     type = forms.ChoiceField(label=gettext_lazy("Type"), choices=Address.Type.choices)
     description = forms.CharField(
-        label=gettext_lazy("Description"), max_length=80, required=False,
+        label=gettext_lazy("Description"),
+        max_length=80,
+        required=False,
         help_text=gettext_lazy("Par exemple « cabinet principal » ou « maison de repos »."),
     )
     street = forms.CharField(label=gettext_lazy("Rue"), max_length=100, required=False)
@@ -62,7 +69,12 @@ class AddressForm(forms.Form):
     delete = forms.BooleanField(label=gettext_lazy("Supprimer cette adresse"), required=False)
 
     NEEDED_AT_WORK = ("street", "number", "postcode", "city")
-    AUTOCOMPLETE = {"street": "address-line1", "postcode": "postal-code", "city": "address-level2", "country": "country"}
+    AUTOCOMPLETE = {
+        "street": "address-line1",
+        "postcode": "postal-code",
+        "city": "address-level2",
+        "country": "country",
+    }
 
     def __init__(self, *args: Any, telecoms: list[tuple[str, str]], extra: int, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -115,23 +127,31 @@ class AddressForm(forms.Form):
             for form in self.telecom_forms
             if form.is_bound and form.cleaned_data["value"]
         ]
-        return {name: value for name, value in self.cleaned_data.items() if name != "delete"} | {"telecoms": telecoms}
+        return {name: value for name, value in self.cleaned_data.items() if name != "delete"} | {
+            "telecoms": telecoms
+        }
 
 
 def complies(kind: str, telecoms: list[tuple[str, str]]) -> bool:
     """One work address whose own telecoms hold an e-mail and a phone or mobile (the hubs' rule)."""
     kinds = {telecom for telecom, _value in telecoms}
-    return kind == Address.Type.WORK and Telecom.Type.EMAIL in kinds and bool(
-        kinds & {Telecom.Type.PHONE, Telecom.Type.MOBILE}
+    return (
+        kind == Address.Type.WORK
+        and Telecom.Type.EMAIL in kinds
+        and bool(kinds & {Telecom.Type.PHONE, Telecom.Type.MOBILE})
     )
 
 
 class AddressesForm(SectionForm):
     section = "practitioner/addresses"
 
-    addresses = forms.IntegerField(widget=forms.HiddenInput, min_value=0, max_value=MOST_ADDRESSES, required=False)
+    addresses = forms.IntegerField(
+        widget=forms.HiddenInput, min_value=0, max_value=MOST_ADDRESSES, required=False
+    )
     confirm_loss = forms.BooleanField(
-        label=gettext_lazy("Oui, enregistrer sans lieu de travail complet : mes accès aux hubs seront fermés"),
+        label=gettext_lazy(
+            "Oui, enregistrer sans lieu de travail complet : mes accès aux hubs seront fermés"
+        ),
         required=False,
     )
 
@@ -145,8 +165,12 @@ class AddressesForm(SectionForm):
             AddressForm(
                 self.data if self.is_bound and number < posted else None,
                 prefix=f"address-{number}",
-                initial=stored[number][0] if number < len(stored) else {"type": Address.Type.HOME, "country": "BE"},
-                telecoms=stored[number][1] if number < len(stored) else [(kind, "") for kind in FIRST_TELECOMS],
+                initial=stored[number][0]
+                if number < len(stored)
+                else {"type": Address.Type.HOME, "country": "BE"},
+                telecoms=stored[number][1]
+                if number < len(stored)
+                else [(kind, "") for kind in FIRST_TELECOMS],
                 extra=int(asked == f"telecom-{number}"),
             )
             for number in range(count)
@@ -159,15 +183,24 @@ class AddressesForm(SectionForm):
 
     def stored(self) -> list[tuple[dict[str, Any], list[tuple[str, str]]]]:
         """(fields, telecoms) of each stored address; one empty work address for a beginner."""
-        rows = Address.objects.filter(practitioner__user=self.subject).prefetch_related("telecoms").order_by("pk")
+        rows = (
+            Address.objects.filter(practitioner__user=self.subject)
+            .prefetch_related("telecoms")
+            .order_by("pk")
+        )
         found = [
             (
                 {name: getattr(row, name) for name in AddressForm.base_fields if name != "delete"},
-                [(telecom.type, telecom.value) for telecom in sorted(row.telecoms.all(), key=lambda item: item.pk)],
+                [
+                    (telecom.type, telecom.value)
+                    for telecom in sorted(row.telecoms.all(), key=lambda item: item.pk)
+                ],
             )
             for row in rows
         ]
-        return found or [({"type": Address.Type.WORK, "country": "BE"}, [(kind, "") for kind in FIRST_TELECOMS])]
+        return found or [
+            ({"type": Address.Type.WORK, "country": "BE"}, [(kind, "") for kind in FIRST_TELECOMS])
+        ]
 
     def initial_for(self, subject: User) -> dict[str, Any]:
         return {"addresses": Address.objects.filter(practitioner__user=subject).count()}
@@ -184,12 +217,19 @@ class AddressesForm(SectionForm):
             if had and not has and not values.get("confirm_loss"):
                 self.add_error(
                     "confirm_loss",
-                    _("Il ne resterait aucun lieu de travail avec un e-mail et un téléphone. Complétez-en un, ou confirmez."),
+                    _(
+                        "Il ne resterait aucun lieu de travail avec un e-mail et un téléphone. "
+                        "Complétez-en un, ou confirmez."
+                    ),
                 )
         return values
 
     def kept(self) -> list[dict[str, Any]]:
-        return [form.values() for form in self.address_forms if form.is_bound and not form.cleaned_data.get("delete")]
+        return [
+            form.values()
+            for form in self.address_forms
+            if form.is_bound and not form.cleaned_data.get("delete")
+        ]
 
     def values(self) -> dict[str, Any]:
         return {"addresses": self.kept()}
@@ -202,6 +242,8 @@ class AddressesForm(SectionForm):
         return len(kept) == len(stored) and all(
             item["uuid"] in stored
             and stored[item["uuid"]][1] == item["telecoms"]
-            and all(stored[item["uuid"]][0][name] == value for name, value in item.items() if name != "telecoms")
+            and all(
+                stored[item["uuid"]][0][name] == value for name, value in item.items() if name != "telecoms"
+            )
             for item in kept
         )

@@ -47,12 +47,16 @@ class GeneralForm(SectionForm):
     last_name = NameField(label=gettext_lazy("Nom"), autocomplete="family-name")
     first_name = NameField(label=gettext_lazy("Prénom"), autocomplete="given-name", required=False)
     title = forms.CharField(
-        label=gettext_lazy("Titre"), max_length=60, required=False,
+        label=gettext_lazy("Titre"),
+        max_length=60,
+        required=False,
         help_text=gettext_lazy("Figure sur vos lettres, par exemple « médecin généraliste agréé »."),
     )
     language = forms.ChoiceField(label=gettext_lazy("Langue"), choices=settings.LANGUAGES)
     other_languages = forms.MultipleChoiceField(
-        label=gettext_lazy("Langues parlées"), choices=spoken_languages, required=False,
+        label=gettext_lazy("Langues parlées"),
+        choices=spoken_languages,
+        required=False,
         widget=forms.CheckboxSelectMultiple,
     )
     ssin = SsinField(label=gettext_lazy("Numéro National"), required=False)
@@ -61,7 +65,9 @@ class GeneralForm(SectionForm):
         label=gettext_lazy("Spécialité"), choices=lambda: [EMPTY, *speciality_choices()], required=False
     )
     training_status = forms.ChoiceField(
-        label=gettext_lazy("Statut"), choices=[EMPTY, *Practitioner.TrainingStatus.choices], required=False,
+        label=gettext_lazy("Statut"),
+        choices=[EMPTY, *Practitioner.TrainingStatus.choices],
+        required=False,
         help_text=gettext_lazy("Proposé d'après les trois derniers chiffres de votre numéro INAMI."),
     )
     company_name = forms.CharField(label=gettext_lazy("Nom de la société"), max_length=120, required=False)
@@ -70,21 +76,31 @@ class GeneralForm(SectionForm):
     )
     house_nihii = HouseNihiiField(label=gettext_lazy("Numéro INAMI de la maison médicale"), required=False)
     house_contact = forms.ModelChoiceField(
-        label=gettext_lazy("Personne de contact"), queryset=User.objects.get_queryset().none(), required=False,
-        empty_label=gettext_lazy("Choisissez"), to_field_name="uuid",
+        label=gettext_lazy("Personne de contact"),
+        queryset=User.objects.get_queryset().none(),
+        required=False,
+        empty_label=gettext_lazy("Choisissez"),
+        to_field_name="uuid",
     )
 
     PERSON_ONLY = ("civility", "title", "other_languages", "ssin", "nihii", "speciality", "training_status")
     HOUSE_ONLY = ("house_contact_ssin", "house_nihii", "house_contact")
+    # Required under a condition: the page does not call them optional.
+    CONDITIONAL = ("first_name", "civility", "ssin", "nihii", "speciality", "training_status", *HOUSE_ONLY)
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        for name in self.CONDITIONAL:
+            self.fields[name].hide_optional = True
+        self.fields["other_languages"].choices = spoken_languages()
         colleagues = User.objects.of_practice(self.subject.practice).active().order_by("last_name", "pk")
         self.fields["house_contact"].queryset = colleagues
         if not self.house_possible:
             for name in self.HOUSE_ONLY:
                 del self.fields[name]
-            self.fields["profession"].choices = [item for item in self.fields["profession"].choices if item[0] != HOUSE]
+            self.fields["profession"].choices = [
+                item for item in self.fields["profession"].choices if item[0] != HOUSE
+            ]
         chosen = self.data.get("profession") if self.is_bound else self.initial.get("profession")
         profession = professions().get(chosen or "")
         self.fields["nihii"].profession_digits = "".join(profession.nihii_digits) if profession else ""
@@ -95,7 +111,10 @@ class GeneralForm(SectionForm):
         return self.subject.practice.type == Practice.Type.FLAT_RATE_HOUSE
 
     def initial_for(self, subject: User) -> dict[str, Any]:
-        row = Practitioner.objects.filter(user=subject).select_related("house_contact").first() or Practitioner()
+        row = (
+            Practitioner.objects.filter(user=subject).select_related("house_contact").first()
+            or Practitioner()
+        )
         stored = {name: getattr(row, name) for name in self.base_fields if hasattr(Practitioner, name)}
         person = {name: getattr(subject, name) for name in ("last_name", "first_name", "language")}
         contact = row.house_contact.uuid if row.house_contact_id else None
@@ -148,11 +167,18 @@ class GeneralForm(SectionForm):
         stored = {name: self.initial.get(name) or "" for name in ("ssin", "nihii", "speciality")}
         found = []
         if stored["ssin"] and identifiers.ssin_age_is_unusual(stored["ssin"], today=timezone.localdate()):
-            found.append(_("D'après le numéro national, la personne a moins de 21 ans ou plus de 100 ans. Vérifiez-le."))
+            found.append(
+                _(
+                    "D'après le numéro national, la personne a moins de 21 ans ou plus de 100 ans. "
+                    "Vérifiez-le."
+                )
+            )
         if stored["nihii"] and stored["speciality"]:
             expected = speciality_of(identifiers.nihii_competence(stored["nihii"]))
             if expected and expected != stored["speciality"]:
-                found.append(_("La spécialité choisie ne correspond pas aux trois derniers chiffres du numéro INAMI."))
+                found.append(
+                    _("La spécialité choisie ne correspond pas aux trois derniers chiffres du numéro INAMI.")
+                )
         return found
 
 
@@ -162,4 +188,3 @@ def required_message(name: str, label: str) -> str:
     if name in ("nihii", "house_nihii"):
         return identifier_message("nihii", "required")
     return _("Complétez le champ « %(label)s ».") % {"label": label}
-

@@ -19,19 +19,28 @@ class NewPersonForm(forms.Form):
     last_name = NameField(label=gettext_lazy("Nom"), autocomplete="off")
     first_name = NameField(label=gettext_lazy("Prénom"), autocomplete="off", required=False)
     email = EmailField(
-        label=gettext_lazy("E-mail"), autocomplete="off",
-        help_text=gettext_lazy("L'invitation part vers cette adresse ; elle servira à récupérer le mot de passe."),
+        label=gettext_lazy("E-mail"),
+        autocomplete="off",
+        help_text=gettext_lazy(
+            "L'invitation part vers cette adresse ; elle servira à récupérer le mot de passe."
+        ),
     )
     login = LoginField(
-        label=gettext_lazy("Login"), autocomplete="off",
-        help_text=gettext_lazy("Unique parmi tous les cabinets : par exemple l'adresse e-mail ou le numéro INAMI."),
+        label=gettext_lazy("Login"),
+        autocomplete="off",
+        help_text=gettext_lazy(
+            "Unique parmi tous les cabinets : par exemple l'adresse e-mail ou le numéro INAMI."
+        ),
     )
-    profession = forms.ChoiceField(label=gettext_lazy("Profession"), choices=lambda: [EMPTY, *profession_choices()])
+    profession = forms.ChoiceField(
+        label=gettext_lazy("Profession"), choices=lambda: [EMPTY, *profession_choices()]
+    )
     roles = forms.MultipleChoiceField(
         label=gettext_lazy("Rôle"), choices=Role.choices, widget=forms.CheckboxSelectMultiple
     )
     language = forms.ChoiceField(
-        label=gettext_lazy("Langue"), choices=settings.LANGUAGES,
+        label=gettext_lazy("Langue"),
+        choices=settings.LANGUAGES,
         help_text=gettext_lazy("Langue de l'invitation et des pages."),
     )
 

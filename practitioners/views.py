@@ -35,7 +35,10 @@ class General(SectionView):
         except actions.NihiiTaken:
             form.add_error(
                 "nihii",
-                _("Une autre personne de ce cabinet a déjà ce numéro INAMI. Vérifiez-le, ou utilisez le compte existant."),
+                _(
+                    "Une autre personne de ce cabinet a déjà ce numéro INAMI. Vérifiez-le, ou "
+                    "utilisez le compte existant."
+                ),
             )
         except actions.IdentityFixed:
             form.add_error(
@@ -66,7 +69,8 @@ class Addresses(SectionView):
         parts = [part for address in form.address_forms for part in (address, *address.telecom_forms)]
         return {
             "formsets": [{"forms": parts}],
-            "errors_anywhere": not form.adding and (form.errors or any(part.errors for part in parts if part.is_bound)),
+            "errors_anywhere": not form.adding
+            and (form.errors or any(part.errors for part in parts if part.is_bound)),
         }
 
 
@@ -83,7 +87,11 @@ def new_person(request: HttpRequest) -> HttpResponse:
         except Refused as refused:
             form.add_error(refused.field or None, refused.message)
         else:
-            messages.success(request, _("Le compte est créé et l'invitation part vers %(email)s.") % {"email": user.email})
+            messages.success(
+                request, _("Le compte est créé et l'invitation part vers %(email)s.") % {"email": user.email}
+            )
             return redirect("person", uuid=user.uuid)
     status = 422 if form.errors else 200
-    return render(request, "practitioners/new.html", {"form": form, "title": _("Nouvel utilisateur")}, status=status)
+    return render(
+        request, "practitioners/new.html", {"form": form, "title": _("Nouvel utilisateur")}, status=status
+    )

@@ -19,7 +19,11 @@ class CheckingClient(Client):
 
     def request(self, **request: Any) -> HttpResponse:
         response = super().request(**request)
-        if response.headers.get("Content-Type", "").startswith("text/html") and not response.streaming and response.content:
+        if (
+            response.headers.get("Content-Type", "").startswith("text/html")
+            and not response.streaming
+            and response.content
+        ):
             check_page(response.content.decode())
         return response
 
@@ -49,7 +53,9 @@ def _check_code(elements: list[Any]) -> None:
         assert element.tag != "style", "no inline style"
         assert element.tag != "script" or element.get("src"), "no inline script"
         for name in ("src", "href", "action"):
-            assert not element.get(name, "").startswith(("http:", "https:", "//", "javascript:")) or _own(element, name), (
+            assert not element.get(name, "").startswith(("http:", "https:", "//", "javascript:")) or _own(
+                element, name
+            ), (
                 element.tag,
                 element.get(name),
             )
@@ -66,7 +72,9 @@ def _check_labels(elements: list[Any], ids: set[str]) -> None:
         if element.tag in ("select", "textarea") or (
             element.tag == "input" and element.get("type", "text") not in ("hidden", "submit", "button")
         ):
-            named = element.get("id") in labelled or element.get("aria-label") or element.get("aria-labelledby")
+            named = (
+                element.get("id") in labelled or element.get("aria-label") or element.get("aria-labelledby")
+            )
             assert named, (element.tag, element.get("name"))
         for reference in element.get("aria-describedby", "").split():
             assert reference in ids, f"{reference} describes nothing"

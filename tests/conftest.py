@@ -37,7 +37,9 @@ def sign_in(client: Client, user: User) -> Client:
     session = client.session
     session["key_proved_at"] = int(time.time())
     # What allauth notes at sign-in; acts that need a second proof look at it.
-    session["account_authentication_methods"] = [{"method": "password", "at": time.time(), "username": user.login}]
+    session["account_authentication_methods"] = [
+        {"method": "password", "at": time.time(), "username": user.login}
+    ]
     session.save()
     return client
 

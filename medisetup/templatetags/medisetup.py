@@ -59,7 +59,9 @@ def hub_suggestion(subject: User) -> str:
     region = region_of(postcode or "")
     if region is None:
         return ""
-    return _("D'après le code postal %(postcode)s de votre lieu de travail : %(hub)s, si vous y êtes inscrit.") % {
+    return _(
+        "D'après le code postal %(postcode)s de votre lieu de travail : %(hub)s, si vous y êtes inscrit."
+    ) % {
         "postcode": postcode,
         "hub": HubRegion(region.hub).label,
     }

@@ -20,7 +20,12 @@ def url(user: User) -> str:
 
 
 def answers(**changes: object) -> dict[str, object]:
-    return {"version": 0, "bce": "BE 0100.012.344", "convention": "conventioned", "iban": "BE67 0010 0000 1187"} | changes
+    return {
+        "version": 0,
+        "bce": "BE 0100.012.344",
+        "convention": "conventioned",
+        "iban": "BE67 0010 0000 1187",
+    } | changes
 
 
 @pytest.fixture
@@ -79,7 +84,9 @@ def test_a_trainee_chooses_a_supervisor_and_keeps_no_account(signed_in) -> None:
     row = stored(trainee.user)
     assert (row.supervisor, row.iban, row.bce) == (supervisor, "", "")
     assert paying_account(trainee) == ("BE67001000001187", "GEBABEBB")
-    AssistantsAccount.objects.create(practice=supervisor.practice, iban="BE06310000003322", bic="BBRUBEBB", bic_source="derived")
+    AssistantsAccount.objects.create(
+        practice=supervisor.practice, iban="BE06310000003322", bic="BBRUBEBB", bic_source="derived"
+    )
     assert paying_account(trainee) == ("BE06310000003322", "BBRUBEBB")
 
 

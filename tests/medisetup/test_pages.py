@@ -50,7 +50,9 @@ def test_a_doctor_sees_no_list_and_no_colleague(signed_in) -> None:
     assert client.get(reverse("person", args=[colleague.uuid])).status_code == 404
 
 
-def test_the_list_takes_the_same_queries_for_three_and_for_thirty(signed_in, django_assert_max_num_queries) -> None:
+def test_the_list_takes_the_same_queries_for_three_and_for_thirty(
+    signed_in, django_assert_max_num_queries
+) -> None:
     practice = PracticeFactory()
     PractitionerFactory.create_batch(3, user__practice=practice)
     client = signed_in(UserFactory(practice=practice, roles=["admin"]))
@@ -63,8 +65,13 @@ def test_the_list_takes_the_same_queries_for_three_and_for_thirty(signed_in, dja
 
 def new_person(**changes: object) -> dict[str, object]:
     return {
-        "last_name": "Fontaine", "first_name": "Élise", "email": "elise@example.be", "login": "elise@example.be",
-        "profession": "persphysician", "roles": ["physician"], "language": "nl",
+        "last_name": "Fontaine",
+        "first_name": "Élise",
+        "email": "elise@example.be",
+        "login": "elise@example.be",
+        "profession": "persphysician",
+        "roles": ["physician"],
+        "language": "nl",
     } | changes
 
 

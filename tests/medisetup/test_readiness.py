@@ -11,7 +11,16 @@ from django.utils import timezone
 
 from accounts.models import Licence, PersonalKey, SectionReview, User
 from ehealth.models import EdmgRegistration, Keystore, Mailbox
-from medisetup.readiness import DONE, NOT_APPLICABLE, PROBLEM, TODO, WAITING, build_items, checklist, with_items
+from medisetup.checklist import checklist
+from medisetup.readiness import (
+    DONE,
+    NOT_APPLICABLE,
+    PROBLEM,
+    TODO,
+    WAITING,
+    items,
+    with_items,
+)
 from practitioners.models import Practitioner
 from tests.accounts.factories import BillingAddressFactory, UserFactory
 from tests.billing.factories import FinancialFactory
@@ -41,26 +50,37 @@ def ready_doctor(**changes: Any) -> User:
 
 def states(user: User) -> dict[str, str]:
     annotated = with_items(User.objects.get_queryset().filter(pk=user.pk)).get()
-    return {item.id: getattr(annotated, item.annotation) for item in build_items()}
+    return {item.id: getattr(annotated, item.annotation) for item in items()}
 
 
 def test_there_are_twenty_one_items_with_distinct_keys() -> None:
-    items = build_items()
-    assert [item.id for item in items] == [f"R{number:02}" for number in range(1, 22)]
-    assert len({item.annotation for item in items}) == 21
+    found = items()
+    assert [item.id for item in found] == [f"R{number:02}" for number in range(1, 22)]
+    assert len({item.annotation for item in found}) == 21
 
 
 def test_everything_in_place_is_ready() -> None:
     user = ready_doctor()
     assert set(states(user).values()) == {DONE, NOT_APPLICABLE}
-    assert {item for item, state in states(user).items() if state == NOT_APPLICABLE} == {"R13", "R14", "R15", "R19"}
+    assert {item for item, state in states(user).items() if state == NOT_APPLICABLE} == {
+        "R13",
+        "R14",
+        "R15",
+        "R19",
+    }
     found = checklist(user)
     assert found.ready and found.percent == 100
 
 
 def change(model: Any, **values: Any) -> Callable[[User], object]:
-    path = {"Practitioner": "user", "FinancialSettings": "practitioner__user", "Address": "practitioner__user"}
-    return lambda user: model._default_manager.filter(**{path.get(model.__name__, "user"): user}).update(**values)
+    path = {
+        "Practitioner": "user",
+        "FinancialSettings": "practitioner__user",
+        "Address": "practitioner__user",
+    }
+    return lambda user: model._default_manager.filter(**{path.get(model.__name__, "user"): user}).update(
+        **values
+    )
 
 
 def change_user(**values: Any) -> Callable[[User], object]:
@@ -118,7 +138,7 @@ def test_an_item_falls_back_when_its_fact_disappears(number: int) -> None:
     user = ready_doctor()
     act(user)
     assert states(user)[item] == expected
-    blocking = {entry.id for entry in build_items() if entry.level == "blocking"}
+    blocking = {entry.id for entry in items() if entry.level == "blocking"}
     assert checklist(user).ready is (item not in blocking)
 
 
@@ -160,11 +180,15 @@ def test_what_others_prefilled_blocks_until_confirmed() -> None:
     assert states(user)["R15"] == DONE
 
 
-@pytest.mark.parametrize(("age", "expected"), [(0, TODO), (29, TODO), (30, PROBLEM), (45, PROBLEM), (46, PROBLEM)])
+@pytest.mark.parametrize(
+    ("age", "expected"), [(0, TODO), (29, TODO), (30, PROBLEM), (45, PROBLEM), (46, PROBLEM)]
+)
 def test_a_provisional_licence_warns_from_day_thirty(age: int, expected: str) -> None:
     user = ready_doctor()
     starts = timezone.localdate() - timedelta(days=age)
-    Licence.objects.filter(user=user).update(state="provisional", starts_on=starts, ends_on=starts + timedelta(days=45))
+    Licence.objects.filter(user=user).update(
+        state="provisional", starts_on=starts, ends_on=starts + timedelta(days=45)
+    )
     assert states(user)["R21"] == expected
 
 

@@ -56,6 +56,12 @@ class AddressFactory(factory.django.DjangoModelFactory):
     street, number, postcode, city = "Rue de la Station", "12", "5000", "Namur"
 
     @factory.post_generation
-    def telecoms(self: Address, create: bool, extracted: list[tuple[str, str]] | None, **_kwargs: object) -> None:
-        for kind, value in extracted if extracted is not None else [("email", "cabinet@example.be"), ("phone", "+3281222222")]:
+    def telecoms(
+        self: Address, create: bool, extracted: list[tuple[str, str]] | None, **_kwargs: object
+    ) -> None:
+        for kind, value in (
+            extracted
+            if extracted is not None
+            else [("email", "cabinet@example.be"), ("phone", "+3281222222")]
+        ):
             Telecom.objects.create(address=self, type=kind, value=value)

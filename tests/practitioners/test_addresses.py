@@ -19,8 +19,15 @@ def url(user: User) -> str:
 
 def address(number: int = 0, telecoms: list[tuple[str, str]] = TELECOMS, **changes: str) -> dict[str, object]:
     values = {
-        "uuid": "", "type": "work", "description": "", "street": "Rue de Fer", "number": "3", "box": "",
-        "postcode": "5000", "city": "Namur", "country": "BE",
+        "uuid": "",
+        "type": "work",
+        "description": "",
+        "street": "Rue de Fer",
+        "number": "3",
+        "box": "",
+        "postcode": "5000",
+        "city": "Namur",
+        "country": "BE",
     } | changes
     data: dict[str, object] = {f"address-{number}-{name}": value for name, value in values.items()}
     data[f"address-{number}-telecoms"] = len(telecoms)
@@ -45,7 +52,10 @@ def doctor() -> User:
 def test_saves_a_workplace_with_its_contacts(signed_in, doctor) -> None:
     assert signed_in(doctor).post(url(doctor), form(address())).status_code == 302
     row = Address.objects.get(practitioner__user=doctor)
-    assert sorted(row.telecoms.values_list("type", "value")) == [("email", "cabinet@example.be"), ("phone", "+3281222222")]
+    assert sorted(row.telecoms.values_list("type", "value")) == [
+        ("email", "cabinet@example.be"),
+        ("phone", "+3281222222"),
+    ]
 
 
 def test_the_first_visit_proposes_one_workplace(signed_in, doctor) -> None:
@@ -92,7 +102,10 @@ def test_losing_the_last_complete_workplace_asks_first(signed_in, doctor) -> Non
 
 
 def test_deleting_an_address_removes_it_alone(signed_in, doctor) -> None:
-    row, home = AddressFactory(practitioner=doctor.practitioner), AddressFactory(practitioner=doctor.practitioner, type="home")
+    row, home = (
+        AddressFactory(practitioner=doctor.practitioner),
+        AddressFactory(practitioner=doctor.practitioner, type="home"),
+    )
     telecoms = [("email", "cabinet@example.be"), ("phone", "081222222")]
     data = form(
         address(0, uuid=str(row.uuid), telecoms=telecoms),

@@ -82,7 +82,9 @@ def test_a_trainee_is_recognised_by_the_number(signed_in, doctor) -> None:
 
 def test_a_nurse_has_no_speciality_and_a_number_of_her_own_profession(signed_in, doctor) -> None:
     client = signed_in(doctor)
-    data = answers(profession="persnurse", nihii="49990137401", speciality="cardiology", training_status="trainee")
+    data = answers(
+        profession="persnurse", nihii="49990137401", speciality="cardiology", training_status="trainee"
+    )
     assert client.post(url(doctor), data).status_code == 302
     row = Practitioner.objects.get(user=doctor)
     assert (row.nihii, row.speciality, row.training_status) == ("49990137401", "", "")
@@ -94,10 +96,17 @@ def test_house_fields_exist_for_a_flat_rate_house_only(signed_in, doctor) -> Non
     row = Practitioner.objects.get(user=doctor)
     assert (row.house_nihii, row.house_contact_ssin) == ("", "")
     house = PracticeFactory(type="flat_rate_house")
-    account = PractitionerFactory(blank=True, user__practice=house, profession="orgprimaryhealthcarecenter").user
+    account = PractitionerFactory(
+        blank=True, user__practice=house, profession="orgprimaryhealthcarecenter"
+    ).user
     data = answers(
-        profession="orgprimaryhealthcarecenter", first_name="", ssin="", nihii="",
-        house_nihii="8-99901-65-111", house_contact_ssin="75031498594", house_contact=account.uuid,
+        profession="orgprimaryhealthcarecenter",
+        first_name="",
+        ssin="",
+        nihii="",
+        house_nihii="8-99901-65-111",
+        house_contact_ssin="75031498594",
+        house_contact=account.uuid,
     )
     assert signed_in(account).post(url(account), data).status_code == 302
     row = Practitioner.objects.get(user=account)
@@ -106,10 +115,14 @@ def test_house_fields_exist_for_a_flat_rate_house_only(signed_in, doctor) -> Non
 
 def test_a_contact_person_of_another_practice_is_refused(signed_in) -> None:
     house = PracticeFactory(type="flat_rate_house")
-    account = PractitionerFactory(blank=True, user__practice=house, profession="orgprimaryhealthcarecenter").user
+    account = PractitionerFactory(
+        blank=True, user__practice=house, profession="orgprimaryhealthcarecenter"
+    ).user
     stranger = UserFactory()
     data = answers(
-        profession="orgprimaryhealthcarecenter", house_nihii="89990165111", house_contact_ssin="75031498594",
+        profession="orgprimaryhealthcarecenter",
+        house_nihii="89990165111",
+        house_contact_ssin="75031498594",
         house_contact=stranger.uuid,
     )
     assert signed_in(account).post(url(account), data).status_code == 422

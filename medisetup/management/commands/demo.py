@@ -28,20 +28,20 @@ from accounts.keys import parse_public_key
 from accounts.models import Invitation, Practice, User
 from billing import bank
 from billing.actions import save_financial
+from ehealth import conditions
 from ehealth.actions import connection, edmg
 from ehealth.models import Keystore, Mutuality
 from ehealth.simulator import der
 from ehealth.simulator.control import give
 from ehealth.simulator.pkcs12 import modern_encrypt
-from ehealth import conditions
 from practitioners.actions import create_person, save_addresses, save_general
 from practitioners.reference import PHYSICIAN
 
 PRACTICE = "Cabinet médical du Parc"
-PASSWORD = "Prairie€Bleue7"
-KEYSTORE_PASSWORD = "Trousseau-2026"
+PASSWORD = "Prairie€Bleue7"  # noqa: S105  on a demonstration only, shown to everybody
+KEYSTORE_PASSWORD = "Trousseau-2026"  # noqa: S105  on a demonstration only, shown to everybody
 ROUNDS = 600_000
-KEY_PASSPHRASE = "quatre chevaux bleus au Parc 9"
+KEY_PASSPHRASE = "quatre chevaux bleus au Parc 9"  # noqa: S105  on a demonstration only, shown to everybody
 
 
 @dataclass(frozen=True)
@@ -61,47 +61,112 @@ class Someone:
 
     @property
     def login(self) -> str:
-        return f"{canonical_login(self.first_name)}.{canonical_login(self.last_name)}@parc.example".replace("é", "e").replace("ë", "e")
+        return f"{canonical_login(self.first_name)}.{canonical_login(self.last_name)}@parc.example".replace(
+            "é", "e"
+        ).replace("ë", "e")
 
 
 ALL = ("activate", "key", "general", "addresses", "account", "financial", "connect", "register")
 ONLINE = ("connect", "register")
 PEOPLE = (
     Someone("Marc", "Dubois", ("user_manager",), "gestionnaire", "persadministrative", steps=("activate",)),
-    Someone("Claire", "Lemaire", ("physician",), "prête", ssin="75031498594", nihii="19990116003", keystore="rsa", steps=ALL),
     Someone(
-        "Pieter", "Maes", ("physician",), "connecté, données financières manquantes", language="nl",
-        ssin="68022999166", nihii="19990215004", keystore="p384", steps=ALL[:5] + ("connect",),
+        "Claire",
+        "Lemaire",
+        ("physician",),
+        "prête",
+        ssin="75031498594",
+        nihii="19990116003",
+        keystore="rsa",
+        steps=ALL,
     ),
     Someone(
-        "Nadia", "Benali", ("physician_trainee",), "assistante, maître de stage à choisir", ssin="01063098847",
-        nihii="19990413005", keystore="two-keys-enc-first", steps=ALL[:5],
+        "Pieter",
+        "Maes",
+        ("physician",),
+        "connecté, données financières manquantes",
+        language="nl",
+        ssin="68022999166",
+        nihii="19990215004",
+        keystore="p384",
+        steps=(*ALL[:5], "connect"),
     ),
     Someone(
-        "Julie", "Simon", ("physician",), "préremplie, à vérifier", ssin="88050095852", nihii="19990314001", keystore="rsa",
+        "Nadia",
+        "Benali",
+        ("physician_trainee",),
+        "assistante, maître de stage à choisir",
+        ssin="01063098847",
+        nihii="19990413005",
+        keystore="two-keys-enc-first",
+        steps=ALL[:5],
+    ),
+    Someone(
+        "Julie",
+        "Simon",
+        ("physician",),
+        "préremplie, à vérifier",
+        ssin="88050095852",
+        nihii="19990314001",
+        keystore="rsa",
         steps=("activate", "key", "prefill"),
     ),
     Someone(
-        "Olivier", "Claes", ("physician",), "certificat bientôt expiré", ssin="71091290397", nihii="19990182003",
-        keystore="near-expiry", steps=ALL[:7],
+        "Olivier",
+        "Claes",
+        ("physician",),
+        "certificat bientôt expiré",
+        ssin="71091290397",
+        nihii="19990182003",
+        keystore="near-expiry",
+        steps=ALL[:7],
     ),
-    Someone("Anne", "Petit", ("reception",), "accueil", "persadministrative", steps=("activate", "key", "account")),
-    Someone("Koen", "Janssens", ("paramedical",), "infirmier, débute", "persnurse", language="nl", steps=("activate", "key")),
+    Someone(
+        "Anne", "Petit", ("reception",), "accueil", "persadministrative", steps=("activate", "key", "account")
+    ),
+    Someone(
+        "Koen",
+        "Janssens",
+        ("paramedical",),
+        "infirmier, débute",
+        "persnurse",
+        language="nl",
+        steps=("activate", "key"),
+    ),
     Someone("Paul", "Noël", ("physician",), "désactivé", steps=("activate", "deactivate")),
     Someone(
-        "Élise", "Fontaine", ("physician",), "invitée, jamais connectée : commencez par elle", ssin="82110297684",
-        nihii="19904301004", keystore="two-keys-enc-first",
+        "Élise",
+        "Fontaine",
+        ("physician",),
+        "invitée, jamais connectée : commencez par elle",
+        ssin="82110297684",
+        nihii="19904301004",
+        keystore="two-keys-enc-first",
     ),
 )
 ADDRESS = {
-    "uuid": None, "type": "work", "description": "", "street": "Avenue du Parc", "number": "7", "box": "",
-    "postcode": "5000", "city": "Namur", "country": "BE",
+    "uuid": None,
+    "type": "work",
+    "description": "",
+    "street": "Avenue du Parc",
+    "number": "7",
+    "box": "",
+    "postcode": "5000",
+    "city": "Namur",
+    "country": "BE",
     "telecoms": [("email", "cabinet@parc.example"), ("phone", "+3281222222")],
-}  # fmt: skip
+}
 INVOICES = {
-    "name": "Cabinet médical du Parc SRL", "bce": "0100000169", "street": "Avenue du Parc", "number": "7", "box": "",
-    "postcode": "5000", "city": "Namur", "country": "BE", "email": "factures@parc.example",
-}  # fmt: skip
+    "name": "Cabinet médical du Parc SRL",
+    "bce": "0100000169",
+    "street": "Avenue du Parc",
+    "number": "7",
+    "box": "",
+    "postcode": "5000",
+    "city": "Namur",
+    "country": "BE",
+    "email": "factures@parc.example",
+}
 
 
 class Furnisher:
@@ -123,18 +188,32 @@ class Furnisher:
     def people(self) -> None:
         self.practice = Practice.objects.create(name=PRACTICE, type=Practice.Type.GROUP)
         self.admin = people.create_user(
-            practice=self.practice, login="sophie.renard@parc.example", email="sophie.renard@parc.example",
-            first_name="Sophie", last_name="Renard", language="fr", roles=["admin"], by=None, now=self.now,
-        )  # fmt: skip
+            practice=self.practice,
+            login="sophie.renard@parc.example",
+            email="sophie.renard@parc.example",
+            first_name="Sophie",
+            last_name="Renard",
+            language="fr",
+            roles=["admin"],
+            by=None,
+            now=self.now,
+        )
         self.activate(self.admin, None)
         self.address = create_address(by=self.admin, values=INVOICES, now=self.now)
         for someone in PEOPLE:
             self.keystore(someone)
             user = create_person(
-                practice=self.practice, by=self.admin, now=self.now, login=someone.login, email=someone.login,
-                last_name=someone.last_name, first_name=someone.first_name, language=someone.language,
-                profession=someone.profession, roles=someone.roles,
-            )  # fmt: skip
+                practice=self.practice,
+                by=self.admin,
+                now=self.now,
+                login=someone.login,
+                email=someone.login,
+                last_name=someone.last_name,
+                first_name=someone.first_name,
+                language=someone.language,
+                profession=someone.profession,
+                roles=someone.roles,
+            )
             for step in (step for step in someone.steps if step not in ONLINE):
                 getattr(self, step)(user, someone)
 
@@ -145,7 +224,12 @@ class Furnisher:
         give(
             self.simulator,
             "people",
-            {"ssin": someone.ssin, "first_name": someone.first_name, "last_name": someone.last_name, "nihii11": someone.nihii},
+            {
+                "ssin": someone.ssin,
+                "first_name": someone.first_name,
+                "last_name": someone.last_name,
+                "nihii11": someone.nihii,
+            },
         )
         order = {"ssin": someone.ssin, "kind": someone.keystore, "password": KEYSTORE_PASSWORD}
         data = base64.b64decode(give(self.simulator, "keystores", order)["p12"])
@@ -163,7 +247,9 @@ class Furnisher:
     def key(self, user: User, someone: Someone) -> None:
         """A pair as another program would have made it; its file can be imported at the first sign-in."""
         pair = rsa.generate_private_key(public_exponent=65537, key_size=3072)
-        spki = pair.public_key().public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
+        spki = pair.public_key().public_bytes(
+            serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo
+        )
         clear = pair.private_bytes(
             serialization.Encoding.DER, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
         )
@@ -178,12 +264,26 @@ class Furnisher:
     def general(self, user: User, someone: Someone, by: User | None = None) -> None:
         trainee = "physician_trainee" in someone.roles
         save_general(
-            user=user, by=by or user, version=section_version(user, "practitioner/general"), now=self.now,
-            last_name=someone.last_name, first_name=someone.first_name, language=someone.language, civility="dr", title="",
-            other_languages=[], profession=someone.profession, ssin=someone.ssin, nihii=someone.nihii,
-            speciality="general_practice", training_status="trainee" if trainee else "recognised", company_name="",
-            house_contact_ssin="", house_nihii="", house_contact=None,
-        )  # fmt: skip
+            user=user,
+            by=by or user,
+            version=section_version(user, "practitioner/general"),
+            now=self.now,
+            last_name=someone.last_name,
+            first_name=someone.first_name,
+            language=someone.language,
+            civility="dr",
+            title="",
+            other_languages=[],
+            profession=someone.profession,
+            ssin=someone.ssin,
+            nihii=someone.nihii,
+            speciality="general_practice",
+            training_status="trainee" if trainee else "recognised",
+            company_name="",
+            house_contact_ssin="",
+            house_nihii="",
+            house_contact=None,
+        )
 
     def addresses(self, user: User, someone: Someone, by: User | None = None) -> None:
         version = section_version(user, "practitioner/addresses")
@@ -196,25 +296,51 @@ class Furnisher:
 
     def account(self, user: User, someone: Someone) -> None:
         save_account(
-            user=user, by=user, version=section_version(user, "account"), now=self.now, login=user.login, email=user.email,
-            roles=someone.roles, password="", current_password="", billing_address=self.address, new_address=None,
-            hub_region="rsw", sumehr_auto_send=False, same_roof_search=False,
-        )  # fmt: skip
+            user=user,
+            by=user,
+            version=section_version(user, "account"),
+            now=self.now,
+            login=user.login,
+            email=user.email,
+            roles=someone.roles,
+            password="",
+            current_password="",
+            billing_address=self.address,
+            new_address=None,
+            hub_region="rsw",
+            sumehr_auto_send=False,
+            same_roof_search=False,
+        )
 
     def financial(self, user: User, someone: Someone) -> None:
         save_financial(
-            user=user, by=user, version=section_version(user, "billing/financial"), now=self.now, company_name="",
-            bce="0100012344", convention="conventioned", convention_hours="", supervisor=None,
-            account=bank.account("BE67001000001187"), assistants_account=None, shared_shown=False,
-        )  # fmt: skip
+            user=user,
+            by=user,
+            version=section_version(user, "billing/financial"),
+            now=self.now,
+            company_name="",
+            bce="0100012344",
+            convention="conventioned",
+            convention_hours="",
+            supervisor=None,
+            account=bank.account("BE67001000001187"),
+            assistants_account=None,
+            shared_shown=False,
+        )
 
     def connect(self, user: User, someone: Someone) -> None:
         if Keystore.objects.filter(user=user).exists():
             return
         keystore = connection.store(
-            user=user, by=user, data=self._path(someone.last_name, ".p12").read_bytes(), password=KEYSTORE_PASSWORD,
-            file_name="keystore.p12", auto=True, version=section_version(user, "ehealth/connection"), now=self.now,
-        )  # fmt: skip
+            user=user,
+            by=user,
+            data=self._path(someone.last_name, ".p12").read_bytes(),
+            password=KEYSTORE_PASSWORD,
+            file_name="keystore.p12",
+            auto=True,
+            version=section_version(user, "ehealth/connection"),
+            now=self.now,
+        )
         connection.test(keystore_pk=keystore.pk, now=timezone.now())
 
     def register(self, user: User, someone: Someone) -> None:
@@ -222,10 +348,15 @@ class Furnisher:
             return
         account = bank.account("BE67001000001187")
         edmg.request(
-            user=user, by=user, accounts=dict.fromkeys(Mutuality.values, account), same_account=True,
-            conditions_version=conditions.VERSION, language=user.language,
-            version=section_version(user, "ehealth/edmg"), now=timezone.now(),
-        )  # fmt: skip
+            user=user,
+            by=user,
+            accounts=dict.fromkeys(Mutuality.values, account),
+            same_account=True,
+            conditions_version=conditions.VERSION,
+            language=user.language,
+            version=section_version(user, "ehealth/edmg"),
+            now=timezone.now(),
+        )
 
     def deactivate(self, user: User, someone: Someone) -> None:
         people.deactivate(user=user, by=self.admin, now=self.now)

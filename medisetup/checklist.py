@@ -1,0 +1,83 @@
+"""One person's checklist, ready for a page: lines in words, counts, the next step."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from django.utils.functional import Promise
+
+from accounts.models import User
+from medisetup.readiness import (
+    BLOCKING,
+    DONE,
+    NOT_APPLICABLE,
+    PROBLEM,
+    RECOMMENDED,
+    STATES,
+    TODO,
+    Item,
+    items,
+    with_items,
+)
+
+
+@dataclass(frozen=True)
+class Line:
+    """One item of one person, ready for a page."""
+
+    item: Item
+    state: str
+
+    @property
+    def word(self) -> str | Promise:
+        return STATES[self.state]
+
+
+@dataclass(frozen=True)
+class Checklist:
+    """What one person's page shows; not applicable items are left out."""
+
+    lines: tuple[Line, ...]
+    ready: bool
+
+    def of(self, level: str) -> list[Line]:
+        return [line for line in self.lines if line.item.level == level]
+
+    @property
+    def blocking(self) -> list[Line]:
+        return self.of(BLOCKING)
+
+    @property
+    def recommended(self) -> list[Line]:
+        return self.of(RECOMMENDED)
+
+    @property
+    def done_count(self) -> int:
+        return sum(line.state == DONE for line in self.blocking)
+
+    @property
+    def total(self) -> int:
+        return len(self.blocking)
+
+    @property
+    def percent(self) -> int:
+        return 100 * self.done_count // self.total if self.total else 100
+
+    @property
+    def next_line(self) -> Line | None:
+        """The first blocking item that somebody must act on."""
+        return next((line for line in self.blocking if line.state in (TODO, PROBLEM)), None)
+
+
+def checklist_of(annotated: Any) -> Checklist:
+    """From a user that carries the annotations of `with_items`."""
+    lines = ((item, getattr(annotated, item.annotation)) for item in items())
+    return Checklist(
+        tuple(Line(item, state) for item, state in lines if state != NOT_APPLICABLE), annotated.ready
+    )
+
+
+def checklist(user: User) -> Checklist:
+    """One query for one person."""
+    return checklist_of(with_items(User.objects.get_queryset().filter(pk=user.pk)).get())
