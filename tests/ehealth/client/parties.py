@@ -6,6 +6,7 @@ Signatures of the other side are made by xmlsec, so that no code of the client s
 
 import base64
 import uuid
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from functools import cache
 
@@ -146,6 +147,7 @@ def signed_by_xmlsec(
     key: PrivateKey | None = None,
     method: str = "",
     digest: str = names.SHA256,
+    shape: Callable[[str], str] = str,
 ) -> bytes:
     """The assertion with the signature of an STS as its last child."""
     default = names.RSA_SHA256 if kind == "rsa" else names.ECDSA_SHA256
@@ -154,7 +156,7 @@ def signed_by_xmlsec(
         ds=names.DS, exc=names.EXCLUSIVE, enveloped=names.ENVELOPED, method=method or default, digest=digest,
         identifier=root.get("AssertionID"), certificate=one_line(sts(kind)[1]),
     )  # fmt: skip
-    root.append(etree.fromstring(template))
+    root.append(etree.fromstring(shape(template)))
     xmlsec.tree.add_ids(root, ["AssertionID"])
     context = xmlsec.SignatureContext()
     octets = (key or sts(kind)[0]).private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())

@@ -162,6 +162,49 @@ def test_a_wrapped_or_altered_token_is_not_authentic(variant: str) -> None:
         judged(xml)
 
 
+FIRST_STEP = f'<ds:Transform Algorithm="{names.ENVELOPED}"/>'
+ODD_SHAPES: dict[str, Callable[[str], str]] = {
+    "whole document": lambda template: re.sub(r'URI="#[^"]+"', 'URI=""', template),
+    "two references": lambda template: re.sub(
+        r"(<ds:Reference.*</ds:Reference>)", r"\1\1", template, flags=re.S
+    ),
+    "a transform more": lambda template: template.replace(FIRST_STEP, FIRST_STEP * 2),
+    "inclusive canonicalisation": lambda template: template.replace(
+        names.EXCLUSIVE, "http://www.w3.org/TR/2001/REC-xml-c14n-20010315"
+    ),
+    "object beside": lambda template: template.replace("</ds:Signature>", "<ds:Object/></ds:Signature>"),
+}
+
+
+@pytest.mark.parametrize("shape", ODD_SHAPES)
+def test_a_true_signature_of_another_shape_than_the_platforms_is_not_followed(shape: str) -> None:
+    xml = parties.signed_by_xmlsec(parties.unsigned_assertion(ME), shape=ODD_SHAPES[shape])
+    with pytest.raises(NotAuthentic):
+        judged(xml)
+
+
+def test_a_true_signature_with_a_list_of_inclusive_prefixes_is_followed() -> None:
+    prefixes = f'<e:InclusiveNamespaces xmlns:e="{names.EC}" PrefixList="ds saml #default"/>'
+    step = f'<ds:Transform Algorithm="{names.EXCLUSIVE}"/>'
+    longer = step.replace("/>", f">{prefixes}</ds:Transform>")
+    xml = parties.signed_by_xmlsec(
+        parties.unsigned_assertion(ME), shape=lambda template: template.replace(step, longer)
+    )
+    assert judged(xml).nihii == parties.NIHII
+
+
+@pytest.mark.parametrize("place", ["identifier", "assertion"])
+def test_a_truly_signed_token_that_hides_another_thing_is_not_authentic(place: str) -> None:
+    plain = parties.unsigned_assertion(ME)
+    identifier = re.search(r'AssertionID="(\w+)"', plain)
+    assert identifier
+    hidden = {"identifier": f'<saml:Doing Id="{identifier[1]}"/>', "assertion": "<saml:Assertion/>"}[place]
+    extra = f"<saml:Advice>{hidden}</saml:Advice><saml:AttributeStatement>"
+    xml = parties.signed_by_xmlsec(plain.replace("<saml:AttributeStatement>", extra))
+    with pytest.raises(NotAuthentic, match=r"identifiers|assertion within"):
+        judged(xml)
+
+
 def claims(**changes: str) -> str:
     return parties.attributes(**changes)
 
@@ -194,9 +237,10 @@ def test_a_token_for_another_certificate_is_not_authentic() -> None:
 
 
 def test_no_token_is_authentic_when_no_sts_is_configured_or_its_certificate_has_ended() -> None:
-    for trusted, now in (([], parties.NOW), ([parties.sts()[1]], parties.NOW + timedelta(days=2000))):
-        with pytest.raises(NotAuthentic):
-            verify(good(), issued_by=trusted, identity=ME, now=now)
+    later = parties.NOW + timedelta(days=2000)
+    for trusted, now in (([], parties.NOW), ([parties.sts()[1]], later)):
+        with pytest.raises(NotAuthentic, match="trusted key"):
+            verify(good(born=now), issued_by=trusted, identity=ME, now=now)
 
 
 def test_a_token_without_its_dates_is_malformed() -> None:

@@ -112,7 +112,7 @@ def test_a_service_that_says_no_is_refused_with_its_code() -> None:
 
 
 BAD: dict[str, tuple[Answer, type[PlatformError]]] = {
-    "another answer": (box(SUCCESS + BOX, "GetMessagesList"), Malformed),
+    "another answer": (box(SUCCESS, "GetMessagesList"), Malformed),
     "another order": (box(BOX + SUCCESS), Malformed),
     "number that is none": (box(SUCCESS + BOX.replace("20480", "many")), Malformed),
     "success without a box": (box(SUCCESS), Malformed),
@@ -167,6 +167,7 @@ def test_the_next_address_is_asked_with_a_new_message_when_the_first_cannot_serv
         assert ask_box("http://127.0.0.1:9/", first, second, third, trace=facts.append).standby == 3
     assert [fact.code for fact in facts] == ["unreachable", "SOA-02001", "unreachable", "OK"]
     assert len({fact.request_sha256 for fact in facts}) == 4
+    assert sorted({fact.started for fact in facts}) == [fact.started for fact in facts]
     assert len(seen.bodies) == 1
 
 

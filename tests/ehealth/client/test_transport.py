@@ -82,8 +82,14 @@ CASES: dict[str, tuple[Behaviour, type[PlatformError]]] = {
     "stops in the middle of the body": (says(HEAD + b"Content-Length: 500\r\n\r\n<a>"), Unreachable),
     "stops in the middle of a chunk": (says(CHUNKED + b"ff\r\n<a>"), Unreachable),
     "speaks no HTTP": (says(b"SSH-2.0-OpenSSH_9.2\r\n"), Unreachable),
-    "redirects": (says(b"HTTP/1.1 302 Found\r\nLocation: http://127.0.0.1:9/\r\n\r\n"), Malformed),
-    "redirects, keeping the method": (says(b"HTTP/1.1 307 X\r\nLocation: /x\r\n\r\n"), Malformed),
+    "redirects": (
+        says(b"HTTP/1.1 302 Found\r\nContent-Type: text/xml\r\nLocation: http://127.0.0.1:9/\r\n\r\n"),
+        Malformed,
+    ),
+    "redirects, keeping the method": (
+        says(b"HTTP/1.1 307 X\r\nContent-Type: text/xml\r\nLocation: /x\r\n\r\n"),
+        Malformed,
+    ),
     "is not found": (says(b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n"), Malformed),
     "is in maintenance": (says(b"HTTP/1.1 503 Unavailable\r\nContent-Length: 0\r\n\r\n"), Unreachable),
     "answers in HTML": (says(b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\n\r\n<html/>"), Malformed),
@@ -109,6 +115,13 @@ def test_a_misbehaving_server_ends_the_call_in_time_with_the_right_error(case: s
     assert time.monotonic() - begun < LIMIT + MARGIN
     assert type(caught.value) is expected
     assert getattr(caught.value, "sent", True) is True
+
+
+@pytest.mark.parametrize("packing", [b"gzip, gzip", b"br", b"deflate"])
+def test_only_the_packing_that_was_offered_is_unpacked(packing: bytes) -> None:
+    answer = with_body(gzip.compress(b"<a/>"), b"Content-Encoding: " + packing)
+    with misbehaving(says(answer)) as address, pytest.raises(Malformed, match="content encoding"):
+        ask(address)
 
 
 def test_nobody_listening_means_that_nothing_was_sent() -> None:
