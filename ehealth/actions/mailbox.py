@@ -263,7 +263,7 @@ def _still_ticked(boxes: list[Box], now: datetime) -> list[Box]:
     """The boxes to read on: still ticked, the person still active, the keystore still in force."""
     keystores = Keystore.objects.in_force().filter(
         pk__in=[box.keystore.pk for box in boxes], stay_connected=True,
-        user__is_active=True, user__mailbox__auto=True, not_after__gt=now,
+        user__is_active=True,  not_after__gt=now,
     )  # fmt: skip
     alive = set(keystores.values_list("pk", flat=True))
     going_on = [box for box in boxes if box.keystore.pk in alive]

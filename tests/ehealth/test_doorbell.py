@@ -13,7 +13,7 @@ from django.utils import timezone
 
 from ehealth import doorbell, tasks
 from ehealth.actions import connection
-from ehealth.models import Keystore
+from ehealth.models import Keystore, Mailbox
 from tests.ehealth.conftest import Doctor
 from tests.platform import PASSWORD
 
@@ -65,7 +65,7 @@ def test_the_tasks_do_what_their_actions_do(doctor: Doctor, broker: redis.Redis)
     tasks.sweep_connections()
     tasks.sweep_registrations()
     tasks.poll_due_mailboxes()
-    assert doctor.user.mailbox.polled_at
+    assert Mailbox.objects.get(user=doctor.user).polled_at
 
 
 def test_a_lost_message_is_found_by_the_sweep(doctor: Doctor, broker: redis.Redis) -> None:

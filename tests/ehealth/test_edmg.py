@@ -12,7 +12,7 @@ import pytest
 from celery import Celery, current_app
 from django.conf import settings
 from django.db import connection as database
-from django.db import connections
+from django.db import connections, transaction
 from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
@@ -219,7 +219,28 @@ def test_a_row_that_kills_its_worker_three_times_is_put_aside(connected: Doctor)
         "worker_lost",
         True,
     )
-    assert connected.simulator.calls("registration", "answered") >= 0
+
+
+def test_of_two_workers_that_saw_the_same_row_free_one_claims_it(connected: Doctor) -> None:
+    """Both read the row, then both wait for its lock: the second must find it taken."""
+    ask(connected)
+    pk, now, claims = row(connected).pk, timezone.now(), []
+
+    def work() -> None:
+        try:
+            claims.append(edmg._claim(pk, now))
+        finally:
+            connections.close_all()
+
+    workers = [threading.Thread(target=work) for _ in range(2)]
+    with transaction.atomic():
+        EdmgRegistration.objects.select_for_update().get(pk=pk)
+        for worker in workers:
+            worker.start()
+        time.sleep(1)
+    for worker in workers:
+        worker.join(60)
+    assert len([claim for claim in claims if claim]) == 1 and len(claims) == 2
 
 
 def test_two_workers_on_the_same_seven_rows_send_each_once(connected: Doctor) -> None:
