@@ -42,12 +42,17 @@ class Places:
         return self.var / "simulator"
 
     @property
+    def demo(self) -> Path:
+        """Keystores and key files of the furnished practice; the settings derive it from the outbox."""
+        return self.var / "demo"
+
+    @property
     def lock(self) -> Path:
         return self.var / "up.lock"
 
     def make(self) -> None:
         self.var.mkdir(exist_ok=True, parents=True)
-        for folder in (self.secrets, self.logs, self.outbox, self.simulator):
+        for folder in (self.secrets, self.logs, self.outbox, self.simulator, self.demo):
             folder.mkdir(exist_ok=True, mode=0o700)
 
     def empty(self) -> None:

@@ -44,7 +44,7 @@ class Program:
     directory: Path | None = None
     account: Account | None = None
     ready: Callable[[], bool] = field(default=lambda: True)
-    ready_seconds: float = 30.0
+    ready_seconds: float = 90.0
     stop_signal: signal.Signals = signal.SIGTERM
     stop_seconds: float = STOP_SECONDS
     death_signal: signal.Signals = signal.SIGKILL

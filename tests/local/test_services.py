@@ -198,7 +198,8 @@ def test_only_stale_catalogues_are_compiled(tmp_path: Path) -> None:
     assert catalogues.compile_stale(tmp_path) == [source.with_suffix(".mo")]
 
 
-def test_the_broker_and_the_database_of_this_run_answer(db: None) -> None:
+@pytest.mark.django_db
+def test_the_broker_and_the_database_of_this_run_answer() -> None:
     """Also in each worker of a parallel run, which has a broker database of its own."""
     with redis.Redis.from_url(os.environ["REDIS_URL"]) as client:
         assert client.ping()
