@@ -30,9 +30,9 @@ class CheckingClient(Client):
 
 def check_page(html: str) -> None:
     parser = html5lib.HTMLParser(namespaceHTMLElements=False)
-    tree = parser.parse(html)
-    assert not parser.errors, parser.errors
     is_page = "<html" in html
+    tree = parser.parse(html) if is_page else parser.parseFragment(html)
+    assert not parser.errors, parser.errors
     elements = list(tree.iter())
     elements = [element for element in elements if isinstance(element.tag, str)]
     if is_page:
