@@ -100,7 +100,8 @@ def record(
 ) -> AuditEvent:
     """Write one event. `actor` None needs the name of a system process.
 
-    Raises `UnknownKind` for an unknown kind or a detail that names a secret, and `RuntimeError` outside a transaction.
+    Raises `UnknownKind` for an unknown kind or a detail that names a secret, `RuntimeError` outside a
+    transaction.
     """
     if kind not in KINDS or not (actor or system) or any(name in FORBIDDEN for name in details):
         raise UnknownKind(kind)

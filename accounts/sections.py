@@ -128,7 +128,7 @@ class SectionView(View):
         return (form.errors and self.page(form, status=422)) or self.done()
 
     def save(self, form: SectionForm) -> None:
-        """Call the section's action. An error of the action that belongs to a field goes to `form.add_error`."""
+        """Call the section's action. What it refuses for a field goes to `form.add_error`."""
         type(self).action(
             user=self.subject,
             by=self.request.user,

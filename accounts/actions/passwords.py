@@ -110,7 +110,8 @@ def pending_email(user: User) -> str:
 
 def email_is_verified(user: User) -> bool:
     """Whether the address in force was confirmed by a link."""
-    return EmailAddress.objects.filter(user=user, email=user.email, verified=True).exists()
+    found: bool = EmailAddress.objects.filter(user=user, email=user.email, verified=True).exists()
+    return found
 
 
 def send_verification(*, user: User, email: str) -> None:

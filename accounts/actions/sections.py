@@ -59,13 +59,10 @@ def section_change(*, user: User, section: str, by: User, version: int, now: dat
         review.version += 1
         _mark(review, user=user, by=by, now=now)
         review.save()
-        audit.record(
-            f"section:{section}:saved",
-            actor=by,
-            subject=user,
-            at=now,
-            **{name: [_plain(before), _plain(after)] for name, (before, after) in change.fields.items()},
-        )
+        details: dict[str, Any] = {
+            name: [_plain(before), _plain(after)] for name, (before, after) in change.fields.items()
+        }
+        audit.record(f"section:{section}:saved", actor=by, subject=user, at=now, **details)
 
 
 def _mark(review: SectionReview, *, user: User, by: User, now: datetime) -> None:

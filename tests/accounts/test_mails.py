@@ -112,7 +112,7 @@ def test_two_workers_send_one_mail_once() -> None:
 @contextmanager
 def broker_at(url: str) -> Iterator[None]:
     """Publish to another address meanwhile."""
-    before = current_app.conf.broker_url
+    before = current_app.conf.broker_write_url
     publish_to(url)
     try:
         yield
@@ -121,7 +121,7 @@ def broker_at(url: str) -> Iterator[None]:
 
 
 def publish_to(url: str) -> None:
-    current_app.conf.broker_url = url
+    current_app.conf.broker_write_url = url
     current_app._pool = current_app.amqp._producer_pool = None
 
 
