@@ -31,34 +31,39 @@ def parts(django_db_setup: None, tmp_path_factory: pytest.TempPathFactory) -> It
 
 
 @pytest.fixture
-def stack(parts: Stack, transactional_db: None, settings: Settings, tmp_path: Path) -> Iterator[Stack]:
-    """Everything runs; the web side (this process) rings the same broker and asks the same platform."""
+def asked(parts: Stack, transactional_db: None, settings: Settings, tmp_path: Path) -> Iterator[Stack]:
+    """This process, which plays the web side, asks the platform of the stack; nothing else runs."""
     connect_to(parts.simulator, settings, tmp_path)
-    parts.start_all()
-    parts.flush()
-    usual = current_app._get_current_object()
-    own = Celery("chaos", broker=parts.broker.url(), set_as_current=False)
-    own.conf.broker_transport_options = configured.CELERY_BROKER_TRANSPORT_OPTIONS
-    own.conf.task_default_queue = configured.CELERY_TASK_DEFAULT_QUEUE
-    own.set_current()
     yield parts
-    usual.set_current()
-    own.close()
-    parts.end()
     platform.cache_clear()
 
 
 @pytest.fixture
-def new_doctor(stack: Stack) -> Callable[..., Doctor]:
+def stack(asked: Stack) -> Iterator[Stack]:
+    """Everything runs, and this process rings the broker of the stack."""
+    asked.start_all()
+    usual = current_app._get_current_object()
+    own = Celery("chaos", broker=asked.broker.url(), set_as_current=False)
+    own.conf.broker_transport_options = configured.CELERY_BROKER_TRANSPORT_OPTIONS
+    own.conf.task_default_queue = configured.CELERY_TASK_DEFAULT_QUEUE
+    own.set_current()
+    yield asked
+    usual.set_current()
+    own.close()
+    asked.end()
+
+
+@pytest.fixture
+def new_doctor(asked: Stack) -> Callable[..., Doctor]:
     """Makes a general practitioner whom both sides know, with a keystore in force and a live session."""
 
     def make(*, auto: bool = False) -> Doctor:
         number = next(NUMBERS)
         row = PractitionerFactory(ssin=ssin(number), nihii=nihii(number))
-        stack.simulator.add_person(
+        asked.simulator.add_person(
             row.ssin, first_name=row.user.first_name, last_name=row.user.last_name, nihii11=row.nihii
         )
-        doctor = Doctor(stack.simulator, row.user, row.ssin, row.nihii)
+        doctor = Doctor(asked.simulator, row.user, row.ssin, row.nihii)
         stored = doctor.upload(auto=auto)
         # By this process or by the worker, whoever claims it first.
         connection.test(keystore_pk=stored.pk, now=timezone.now())
