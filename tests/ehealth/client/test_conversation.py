@@ -141,6 +141,14 @@ def test_an_answer_against_the_contract_is_never_read(case: str) -> None:
     assert type(caught.value) is expected
 
 
+def test_a_good_answer_to_another_question_is_not_an_empty_list() -> None:
+    with (
+        answering(lambda _body: box(SUCCESS)) as (address, _),
+        pytest.raises(Malformed, match="another answer"),
+    ):
+        mailbox.list_messages(parties.platform(address), ME, parties.assertion(), now=NOW)
+
+
 def test_a_fault_gives_its_code_and_whether_it_is_worth_another_try() -> None:
     cases = {
         ("SOA-01002", ""): False,
@@ -335,6 +343,8 @@ FALSE: dict[str, tuple[Answer, type[PlatformError]]] = {
     "another doctor": (registered(verdict(ACCEPTED, "19999916002")), NotAuthentic),
     "another service": (registered(verdict(ACCEPTED.replace("GMD", "MDA"))), NotAuthentic),
     "unknown status": (registered(verdict(ACCEPTED.replace("SUCCESS", "OK"))), Malformed),
+    "two verdicts": (registered(verdict(ACCEPTED + rejected("141"))), Malformed),
+    "date that is none": (registered(verdict(ACCEPTED.replace("2026-01-15", "soon"))), Malformed),
     "refusal without reason": (registered(verdict(rejected())), Malformed),
     "content that is no answer": (registered(b"<a/>"), Malformed),
     "content that is no XML": (registered(b"SUCCESS"), Malformed),
@@ -357,6 +367,11 @@ def test_a_false_answer_never_completes_a_registration(case: str) -> None:
     with pytest.raises(expected) as caught:
         register(answer)
     assert type(caught.value) is expected
+
+
+def test_a_content_that_unpacks_without_end_is_left_at_its_limit() -> None:
+    with pytest.raises(Malformed, match="compression of the detail"):
+        register(registered(deflated(b"0" * 30_000_000, -15), encoding=""))
 
 
 def test_an_unknown_outcome_says_so() -> None:

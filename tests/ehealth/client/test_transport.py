@@ -194,7 +194,9 @@ def authority(folder: Path, name: str) -> Path:
 def over_tls(context: ssl.SSLContext) -> Behaviour:
     def behave(connection: socket.socket, _over: threading.Event) -> None:
         with context.wrap_socket(connection, server_side=True) as safe:
-            safe.recv(65536)
+            received = b""
+            while not received.endswith(b"<a/>"):
+                received += safe.recv(65536)
             safe.sendall(with_body(b"<a/>"))
 
     return behave
