@@ -276,12 +276,13 @@ def test_of_twenty_parallel_registrations_one_wins() -> None:
     posts = [
         registration(client, pair, origin="imported") for client, pair in zip(clients, pairs, strict=True)
     ]
-    codes: list[int] = []
+    answers: list[tuple[int, str]] = []
     begin = threading.Barrier(len(pairs))
 
     def run(client: Client, fields: dict[str, str]) -> None:
         begin.wait()
-        codes.append(post(client, "/key/register/", fields).status_code)
+        response = post(client, "/key/register/", fields)
+        answers.append((response.status_code, response.json().get("code", "")))
         connection.close()
 
     threads = [threading.Thread(target=run, args=work) for work in zip(clients, posts, strict=True)]
@@ -289,5 +290,5 @@ def test_of_twenty_parallel_registrations_one_wins() -> None:
         thread.start()
     for thread in threads:
         thread.join()
-    assert sorted(codes) == [200] + [409] * 19
+    assert sorted(answers) == [(200, ""), *[(409, "key_exists")] * 19]
     assert PersonalKey.objects.filter(user=doctor).count() == 1
