@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC
 from email import message_from_bytes, policy
 from pathlib import Path
 from typing import Any
@@ -171,7 +172,12 @@ def _mails() -> list[tuple[str, Any]]:
 @require_GET
 def outbox(request: HttpRequest) -> HttpResponse:
     mails = [
-        {"name": name, "subject": mail["Subject"], "to": mail["To"], "date": mail["Date"].datetime}
+        {
+            "name": name,
+            "subject": mail["Subject"],
+            "to": mail["To"],
+            "date": mail["Date"].datetime.replace(tzinfo=UTC),
+        }
         for name, mail in _mails()
     ]
     return render(request, "medisetup/outbox.html", {"mails": mails})
