@@ -44,7 +44,7 @@ def manager(portal: Portal) -> User:
 
 
 def doctor(portal: Portal, *, known: bool = True, complete: bool = True, **facts: Any) -> User:
-    """A general practitioner. `complete`: with workplace, billing address and hub; `known`: on the platform too."""
+    """A general practitioner; `complete`: with workplace, billing address, hub; `known`: on the platform."""
     number = next(NUMBERS)
     with portal.inside():
         user = UserFactory(roles=["physician"], **fresh() | facts)

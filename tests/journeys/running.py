@@ -1,4 +1,4 @@
-"""The portal as it runs for people: web, worker, beat, broker, database, simulator, each a process of its own.
+"""The portal as it runs for people: web, worker, beat, broker, database, simulator, each its own process.
 
 Everything lies in a folder of this test run; nothing is shared with the other tests but the database server.
 """
@@ -37,7 +37,7 @@ PATIENCE = 45.0
 class Portal:
     """Running processes, and a door for a test to the portal's database.
 
-    `start` puts everything up; `stop` ends it and drops the database. `simulator` may be killed and restarted.
+    `start` puts everything up; `stop` ends it and drops the database. `simulator` may be killed.
     """
 
     def __init__(self, folder: Path, unblocked: Callable[[], Any]) -> None:
@@ -124,7 +124,7 @@ class Portal:
         return server.url()
 
     def _environment(self, address: str) -> dict[str, str]:
-        """What `manage.py up` would give its children; secrets are those of this run, so that tests can write rows."""
+        """What `manage.py up` would give its children; secrets are those of this run: tests write rows."""
         given = {
             name: value
             for name, value in os.environ.items()

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import expect
+from django.utils import timezone
 
 from accounts.models import User
 from ehealth.models import EdmgRegistration, Mutuality
 from tests.journeys import people
 from tests.journeys.running import Portal
-from tests.journeys.visitor import SLOW, Visitor
+from tests.journeys.steps import make_key
+from tests.journeys.visitor import Visitor
 
 pytestmark = pytest.mark.browser
 Visitors = Callable[..., Visitor]
@@ -33,7 +35,7 @@ def test_from_the_invitation_to_ready(
 
     doctor = visitor()
     choose_password(doctor)
-    make_key(doctor, tmp_path)
+    make_key(doctor, tmp_path, doctor.look)
     general(doctor)
     addresses(doctor)
     account(doctor)
@@ -72,6 +74,12 @@ def choose_password(doctor: Visitor) -> None:
             break
         doctor.page.wait_for_timeout(250)
         doctor.page.reload()
+    moments = [timezone.localtime() - timedelta(minutes=back) for back in range(3)]
+    assert (
+        mail.first.locator("xpath=ancestor::tr")
+        .inner_text()
+        .endswith(tuple(moment.strftime("%H:%M") for moment in moments))
+    )
     doctor.look("03-outbox")
     doctor.clicks += 1
     mail.first.click()
@@ -84,28 +92,6 @@ def choose_password(doctor: Visitor) -> None:
     doctor.look("06-password-refused")
     doctor.fill(password1=PASSWORD, password2=PASSWORD)
     doctor.press("Ouvrir mon compte")
-
-
-def make_key(doctor: Visitor, folder: Path) -> Path:
-    """One click makes the pair and saves the file; the backup is proven with that file."""
-    doctor.heading("Votre clé personnelle")
-    doctor.page.locator("[data-ready]").wait_for(state="attached")
-    doctor.look("07-key")
-    with doctor.page.expect_download(timeout=SLOW) as waiting:
-        doctor.press("GÉNÉRER MA PAIRE DE CLÉS")
-    saved = folder / waiting.value.suggested_filename
-    waiting.value.save_as(saved)
-    expect(doctor.page.get_by_role("heading", name="Votre clé est enregistrée")).to_be_visible(timeout=SLOW)
-    doctor.look("08-key-made")
-    doctor.follow("Continuer")
-    doctor.page.locator("[data-ready]").wait_for(state="attached")
-    doctor.clicks += 1
-    doctor.page.locator("[data-key-file]").set_input_files(saved)
-    doctor.look("09-key-backup")
-    doctor.press("Vérifier ma sauvegarde")
-    doctor.heading("Ma configuration")
-    doctor.look("10-home")
-    return saved
 
 
 def general(doctor: Visitor) -> None:
@@ -142,12 +128,13 @@ def addresses(doctor: Visitor) -> None:
 
 
 def account(doctor: Visitor) -> None:
-    """The practice has no billing address: it is created with the form, and nothing typed is lost on the way."""
+    """The practice has no billing address: it is created with the form, and nothing typed is lost."""
     doctor.follow("Choisir l'adresse de facturation")
     doctor.sees("n’a pas encore d’adresse de facturation")
     doctor.fill(
         address_name="Cabinet du Parc SRL", address_bce="0100000168", address_street="Avenue du Parc",
-        address_number="7", address_postcode="5000", address_city="Namur", address_email="factures@parc.example",
+        address_number="7", address_postcode="5000", address_city="Namur",
+        address_email="factures@parc.example",
     )  # fmt: skip
     doctor.choose(hub_region="rsw")
     doctor.tick("sumehr_auto_send", "yes")

@@ -25,15 +25,15 @@ AXE = Axe()
 class Visitor:
     """One page of one browser context against the running portal.
 
-    `look` is called on every page a journey shows: accessibility rules, no sideways scrolling at 360 px, no raw
-    template, pictures. At the end `leave` fails when anything was asked from another host.
+    `look` is called on every page a journey shows: accessibility rules, no sideways scrolling at 360 px, no
+    raw template, pictures. At the end `leave` fails when anything was asked from another host.
     """
 
     def __init__(self, context: BrowserContext, origin: str, *, script: bool = True) -> None:
         self.context = context
         self.origin = origin
         self.script = script
-        self.clicks = self.typed = self.pictures = 0
+        self.clicks = self.typed = 0
         self.began = time.monotonic()
         self.strangers: list[str] = []
         context.on("request", self._note)
@@ -115,8 +115,8 @@ class Visitor:
 
     def _picture(self, step: str, width: str) -> None:
         if folder := os.environ.get("JOURNEY_SCREENSHOTS"):
-            self.pictures += width == "1280"
             path = Path(folder) / f"{step}-{width}.png"
+            self.page.evaluate("window.scrollTo(0, 0)")
             self.page.screenshot(path=path, full_page=True)
 
     def leave(self) -> None:
