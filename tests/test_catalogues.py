@@ -1,4 +1,4 @@
-"""The catalogues are complete: every text of every language translated, none doubtful, each placeholder kept."""
+"""The catalogues are complete: every text translated, none doubtful, each placeholder kept."""
 
 import re
 from pathlib import Path
