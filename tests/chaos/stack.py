@@ -95,9 +95,10 @@ class Stack:
         return (self.folder / f"{name}.log").read_text()
 
     def _kill_child(self) -> None:
+        """Nothing when there is none: the worker is down or just starting."""
         worker = self.children["worker"].process.pid
-        pool = Path(f"/proc/{worker}/task/{worker}/children").read_text().split()
-        with suppress(ProcessLookupError):
+        with suppress(FileNotFoundError, IndexError, ProcessLookupError):
+            pool = Path(f"/proc/{worker}/task/{worker}/children").read_text().split()
             os.kill(int(pool[0]), signal.SIGKILL)
 
     def _program(self, name: str) -> Program:
