@@ -69,9 +69,9 @@ class Portal:
             child.wait_ready()
 
     def stop(self) -> None:
-        for name in ("web", "beat", "worker", "broker"):
-            if child := self.children.get(name):
-                child.stop()
+        with ThreadPoolExecutor() as pool:
+            list(pool.map(Child.stop, [child for name, child in self.children.items() if name != "broker"]))
+        self.children["broker"].stop()
         self.simulator.stop()
         execute(f"DROP DATABASE IF EXISTS {self.database} WITH (FORCE)")
 
