@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from django import template
+from django.conf import settings
 from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
@@ -45,6 +46,13 @@ def section_tabs(subject: User, current: str) -> dict[str, Any]:
         for key, name, label in sections_of(subject)
     ]
     return {"tabs": tabs, "label": _("Parties de la configuration")}
+
+
+@register.inclusion_tag("medisetup/_demonstration.html")
+def demonstration() -> dict[str, str]:
+    """The accounts and folders of the demonstration, for the sign-in page; nothing elsewhere."""
+    notes = settings.DEMO_DIR / "LISEZMOI.txt" if settings.DEMO else None
+    return {"notes": notes.read_text() if notes and notes.exists() else ""}
 
 
 @register.simple_tag
