@@ -41,8 +41,6 @@ class HeadersMiddleware:
         response.headers.setdefault("X-Content-Type-Options", "nosniff")
         if not request.path.startswith("/static/"):
             response.headers.setdefault("Cache-Control", "no-store, private")
-        if request.path.startswith("/key/"):
-            response.headers["Referrer-Policy"] = "no-referrer"
         return response
 
 

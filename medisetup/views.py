@@ -20,7 +20,7 @@ from django.views.decorators.http import require_GET
 
 from accounts import access
 from accounts.access import Capability
-from accounts.models import SectionReview, User
+from accounts.models import PersonalKey, SectionReview, User
 from medisetup import readiness
 from medisetup.checklist import Checklist, Line, checklist, checklist_of
 from medisetup.templatetags.medisetup import TABS, sections_of
@@ -70,6 +70,7 @@ def checklist_context(subject: User, checklist: Checklist, *, owner: bool) -> di
         "progress_words": words % {"done": done, "total": total},
         "next_url": link_of(checklist.next_line, subject, owner=owner) if checklist.next_line else "",
         "to_review": sections_to_review(subject),
+        "prepared_key": PersonalKey.objects.live().filter(user=subject, prepared=True, kept_at=None).exists(),
     }
 
 
@@ -134,7 +135,8 @@ def person(request: HttpRequest, uuid: UUID) -> HttpResponse:
         {"url": reverse(name, args=[subject.uuid]), "label": label}
         for _key, name, label in sections_of(subject)
     ]
-    return render(request, "medisetup/person.html", context | {"tabs": tabs})
+    may_reset_key = Capability.RESET_KEY in access.capabilities(request.user)
+    return render(request, "medisetup/person.html", context | {"tabs": tabs, "may_reset_key": may_reset_key})
 
 
 @login_not_required
