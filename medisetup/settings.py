@@ -194,6 +194,7 @@ STORAGES = {
 LANGUAGE_CODE = "fr"
 LANGUAGES = [("fr", _("Français")), ("nl", _("Nederlands")), ("de", _("Deutsch")), ("en", _("English"))]
 LOCALE_PATHS = [BASE_DIR / "locale"]
+FORMAT_MODULE_PATH = "medisetup.formats"
 USE_TZ = True
 TIME_ZONE = "Europe/Brussels"
 
