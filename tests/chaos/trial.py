@@ -153,10 +153,12 @@ def judge(trial: Trial, doctor: Doctor, references: dict[str, str]) -> None:
             trial.lost[code] = f"{row.state} {row.result_code} after {row.attempts} attempts"
         elif accepted is None:
             trial.lost[code] = "never accepted"
-        elif (accepted["count"], accepted["reference"], row.reference) != (1, reference, reference):
-            trial.doubled[code] = f"accepted {accepted['count']} times, references differ"
+        elif accepted["count"] != 1:
+            trial.doubled[code] = f"accepted {accepted['count']} times"
+        elif not accepted["reference"] == row.reference == reference:
+            trial.doubled[code] = "sent under more than one reference"
         elif row.state == State.ALREADY_REGISTERED:
-            trial.doubled[code] = "sent again under another reference"
+            trial.doubled[code] = "refused as a second registration"
         elif successes(doctor, code) != 1:
             trial.doubled[code] = f"{successes(doctor, code)} results written"
     trial.calls = sum(
