@@ -105,7 +105,7 @@ ACTIVE_KEY = of_user(PersonalKey, state=PersonalKey.State.ACTIVE)
 TODAY = TruncDate(Now())
 
 
-def account_items() -> list[Item]:
+def access_items() -> list[Item]:
     link = "accounts:account"
     address = of_user(EmailAddress)
     return [
@@ -144,22 +144,6 @@ def account_items() -> list[Item]:
             "accounts:key_backup",
             done=Exists(ACTIVE_KEY.filter(backup_at__isnull=False)),
             owner_only=True,
-        ),
-        Item(
-            "R05",
-            "role",
-            _("Recevoir au moins un rôle"),
-            _("Travailler avec vos droits"),
-            f"{link}#roles",
-            done=Exists(of_user(RoleGrant)),
-        ),
-        Item(
-            "R06",
-            "billing_address",
-            _("Choisir l'adresse de facturation"),
-            _("Enregistrer le compte, recevoir la facture de licence"),
-            f"{link}#billing_address",
-            done=Q(billing_address__isnull=False),
         ),
     ]
 
@@ -208,6 +192,28 @@ def practice_items() -> list[Item]:
                     Exists(telecom.filter(type=Telecom.Type.EMAIL)), Exists(telecom.filter(type__in=phones))
                 )
             ),
+        ),
+    ]
+
+
+def user_items() -> list[Item]:
+    link = "accounts:account"
+    return [
+        Item(
+            "R05",
+            "role",
+            _("Recevoir au moins un rôle"),
+            _("Travailler avec vos droits"),
+            f"{link}#roles",
+            done=Exists(of_user(RoleGrant)),
+        ),
+        Item(
+            "R06",
+            "billing_address",
+            _("Choisir l'adresse de facturation"),
+            _("Enregistrer le compte, recevoir la facture de licence"),
+            f"{link}#billing_address",
+            done=Q(billing_address__isnull=False),
         ),
         Item(
             "R10",
@@ -392,8 +398,9 @@ def licence_item() -> Item:
 def items() -> tuple[Item, ...]:
     """All items in the order of the page. Built once: the database's own clock enters each query."""
     return (
-        *account_items(),
+        *access_items(),
         *practice_items(),
+        *user_items(),
         connection_item(),
         *finance_items(),
         review_item(),

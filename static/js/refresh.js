@@ -1,5 +1,6 @@
 // Keeps a piece of page current: fetches data-refresh-url every data-refresh-seconds and puts the answer in its place.
 // Ends when the answer has status 286 or no longer carries data-refresh-url; waits while the page is hidden.
+// What stands around the fragment is out of date then: the page is read again, unless somebody is typing in it.
 // An answer in another shape (signed out, error page) ends it too: the plain link in the fragment still works.
 const DONE = 286;
 const SLOWEST = 60;
@@ -27,9 +28,17 @@ async function load(region) {
   return usable && response.status !== DONE && Boolean(region.dataset.refreshUrl);
 }
 
+// A password half typed or a file chosen is worth more than a fresh heading.
+function busy() {
+  return [...document.querySelectorAll("main input, main textarea")].some((field) =>
+    field.type === "checkbox" || field.type === "radio" ? field.checked !== field.defaultChecked
+      : field.type !== "hidden" && field.value !== field.defaultValue);
+}
+
 function finish(region) {
   region.removeAttribute("aria-busy");
   region.dispatchEvent(new CustomEvent("refresh:done", { bubbles: true }));
+  if (!busy()) window.location.reload();
 }
 
 function schedule(region, seconds) {
