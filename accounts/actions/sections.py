@@ -29,13 +29,18 @@ class Change:
     fields: dict[str, tuple[Any, Any]] = field(default_factory=dict)
 
     def apply(self, row: models.Model, values: Mapping[str, Any]) -> bool:
-        """Set `values` on the row, note the differences, save if there are any. True when saved."""
+        """Set `values` on the row, note the differences, save those columns alone. True when there are any.
+
+        The row may have been read before the lock: what others wrote in its other columns stays.
+        """
         before = {name: getattr(row, name) for name in values}
         differing = {name: (before[name], value) for name, value in values.items() if before[name] != value}
         for name, (_old, new) in differing.items():
             setattr(row, name, new)
-        if differing or row.pk is None:
+        if row.pk is None:
             row.save()
+        elif differing:
+            row.save(update_fields=list(differing))
         self.fields |= differing
         return bool(differing)
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import pytest
 from django.urls import reverse
+from django.utils import timezone
 
 from accounts.models import AuditEvent, SectionReview, User
+from practitioners.actions import save_general
 from practitioners.models import Practitioner
 from tests.accounts.factories import PracticeFactory, UserFactory
 from tests.practitioners.factories import PractitionerFactory
@@ -181,3 +183,22 @@ def test_strangers_and_colleagues_see_nothing(signed_in, doctor) -> None:
     foreign_manager = UserFactory(roles=["user_manager"])
     assert signed_in(colleague).get(url(doctor)).status_code == 404
     assert signed_in(foreign_manager).post(url(doctor), answers()).status_code == 404
+
+
+def test_a_save_writes_back_nothing_but_its_own_fields(doctor) -> None:
+    read_before = User.objects.get_queryset().get(pk=doctor.pk)
+    User.objects.get_queryset().filter(pk=doctor.pk).update(
+        is_active=False, deactivated_at=timezone.now(), password="changed meanwhile"
+    )
+    save_general(
+        user=read_before,
+        by=read_before,
+        version=0,
+        now=timezone.now(),
+        last_name="Lambert",
+        first_name="Élise",
+        language="fr",
+        nihii="",
+    )
+    doctor.refresh_from_db()
+    assert (doctor.last_name, doctor.is_active, doctor.password) == ("Lambert", False, "changed meanwhile")
