@@ -20,7 +20,14 @@ from practitioners.models import Address, Telecom
 from practitioners.reference import country_choices
 
 MOST_ADDRESSES, MOST_TELECOMS = 8, 8
+# More digits than this say nothing new, and Python refuses to read thousands of them.
+LONGEST_COUNT = 4
 FIRST_TELECOMS = (Telecom.Type.EMAIL, Telecom.Type.PHONE, Telecom.Type.MOBILE)
+
+
+def posted_count(text: str, most: int) -> int | None:
+    """A hidden count as posted, at most `most`; None when it is no count."""
+    return min(int(text[:LONGEST_COUNT]), most) if text.isascii() and text.isdigit() else None
 
 
 class TelecomForm(forms.Form):
@@ -95,7 +102,7 @@ class AddressForm(forms.Form):
     def telecom_count(self, stored: int) -> int:
         """Rows on the page: as posted, or what is stored, with the three usual kinds for a new address."""
         posted = str(self.data.get(f"{self.prefix}-telecoms", "")) if self.is_bound else ""
-        return min(int(posted), MOST_TELECOMS) if posted.isascii() and posted.isdigit() else stored
+        return stored if (count := posted_count(posted, MOST_TELECOMS)) is None else count
 
     @staticmethod
     def _initial_telecom(telecoms: list[tuple[str, str]], number: int) -> dict[str, str]:
@@ -178,8 +185,7 @@ class AddressesForm(SectionForm):
         self.adding = bool(asked)
 
     def _posted_count(self) -> int:
-        text = str(self.data.get("addresses", ""))
-        return min(int(text), MOST_ADDRESSES) if text.isascii() and text.isdigit() else 0
+        return posted_count(str(self.data.get("addresses", "")), MOST_ADDRESSES) or 0
 
     def stored(self) -> list[tuple[dict[str, Any], list[tuple[str, str]]]]:
         """(fields, telecoms) of each stored address; one empty work address for a beginner."""

@@ -6,7 +6,7 @@ from typing import Any
 from uuid import UUID
 
 from django.contrib import messages
-from django.http import HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.utils import timezone
 from django.utils.translation import gettext as _
@@ -19,6 +19,7 @@ from accounts.sections import SectionForm, SectionView
 from practitioners import actions
 from practitioners.addresses import AddressesForm
 from practitioners.forms import GeneralForm
+from practitioners.models import Practitioner
 from practitioners.people import NewPersonForm
 
 
@@ -59,6 +60,11 @@ class Addresses(SectionView):
     title = gettext_lazy("Adresses")
     button = gettext_lazy("Modifier l'intervenant")
     action = staticmethod(actions.save_addresses)
+
+    def setup(self, request: HttpRequest, *args: Any, **kwargs: Any) -> None:
+        super().setup(request, *args, **kwargs)
+        if request.user.is_authenticated and not Practitioner.objects.filter(user=self.subject).exists():
+            raise Http404
 
     def post(self, request: HttpRequest, uuid: UUID) -> HttpResponse:
         if "add" in request.POST:

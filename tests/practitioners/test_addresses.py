@@ -7,6 +7,7 @@ from django.urls import reverse
 
 from accounts.models import User
 from practitioners.models import Address
+from tests.accounts.factories import UserFactory
 from tests.practitioners.factories import AddressFactory, PractitionerFactory
 
 pytestmark = pytest.mark.django_db
@@ -121,3 +122,16 @@ def test_an_address_of_somebody_else_is_not_taken_over(signed_in, doctor) -> Non
     foreign.refresh_from_db()
     assert foreign.street == "Rue de la Station"
     assert foreign.practitioner.user != doctor
+
+
+@pytest.mark.parametrize("count", ["9" * 5000, "-1", "²", ""])
+def test_an_odd_count_of_rows_is_no_error_of_the_server(signed_in, doctor, count) -> None:
+    data = form(address(), address(1)) | {"addresses": count, "address-0-telecoms": count}
+    assert signed_in(doctor).post(url(doctor), data).status_code < 500
+
+
+def test_somebody_without_a_practice_of_their_own_has_no_addresses(signed_in) -> None:
+    admin = UserFactory(roles=["admin"])
+    client = signed_in(admin)
+    assert client.get(url(admin)).status_code == 404
+    assert client.post(url(admin), form(address())).status_code == 404
