@@ -83,7 +83,6 @@ def _share(*, user: User, by: User, now: datetime, account: BankAccount | None) 
 
 
 def paying_account(practitioner: Practitioner) -> tuple[str, str]:
-    ""
     """(IBAN, BIC) that eFact pays: for a trainee the shared account, else the supervisor's, never the own."""
     row = (
         FinancialSettings.objects.filter(practitioner=practitioner)
