@@ -91,6 +91,11 @@ class Stack:
     def running(self, name: str) -> bool:
         return self.children[name].running
 
+    def look_after(self) -> None:
+        """Start again what ended by itself, as the supervisor of `up` and that of production do."""
+        for name in [name for name in self.children if not self.running(name)]:
+            self.start(name)
+
     def log(self, name: str) -> str:
         return (self.folder / f"{name}.log").read_text()
 

@@ -105,7 +105,9 @@ def test_with_the_broker_killed_a_request_is_stored_at_once_and_sent_when_it_is_
 def test_with_a_broker_that_takes_nothing_a_request_is_stored_soon(
     stack: Stack, new_doctor: NewDoctor, trouble: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Frozen: it takes the connection and says nothing, so the socket's limits count. Full: it refuses."""
+    """Frozen: it takes the connection and says nothing, so the socket's limits count. Full: it refuses
+    every write.
+    """
     doctor = new_doctor()
     strike, heal = {
         "frozen": (
@@ -124,7 +126,22 @@ def test_with_a_broker_that_takes_nothing_a_request_is_stored_soon(
     heal()
     assert seconds < 6
     assert "waits for the sweep" in caplog.text
-    wait_until(lambda: is_over(doctor), 60)
+    wait_until(lambda: stack.look_after() or is_over(doctor), 60)
+    assert clean(doctor, references)
+
+
+def test_a_worker_that_a_full_broker_ends_is_started_again_and_nothing_is_lost(
+    stack: Stack, new_doctor: NewDoctor
+) -> None:
+    """Celery takes a message, may not note that it did, and ends; the message is gone, the row is not."""
+    doctor = new_doctor()
+    stack.signal("worker", signal.SIGSTOP)
+    references = ask(doctor)
+    stack.order("CONFIG SET maxmemory 1")
+    stack.signal("worker", signal.SIGCONT)
+    wait_until(lambda: not stack.running("worker"), 30)
+    stack.order("CONFIG SET maxmemory 0")
+    wait_until(lambda: stack.look_after() or is_over(doctor), 60)
     assert clean(doctor, references)
 
 
