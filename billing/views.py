@@ -15,6 +15,8 @@ from billing.forms import FinancialForm
 from practitioners.models import Practitioner
 from practitioners.reference import HOUSE, PHYSICIAN
 
+ACCOUNTS = frozenset({"iban", "bic", "assistants_shared_iban", "assistants_shared_bic"})
+
 
 class Financial(SectionView):
     form_class = FinancialForm
@@ -30,6 +32,10 @@ class Financial(SectionView):
             and not Practitioner.objects.filter(user=self.subject, profession__in=[PHYSICIAN, HOUSE]).exists()
         ):
             raise Http404
+
+    def needs_second_proof(self, form: SectionForm) -> bool:
+        """An account is where the money goes."""
+        return bool(ACCOUNTS.intersection(form.changed_data))
 
     def context(self, form: SectionForm) -> dict[str, Any]:
         iban = form["iban"].value() if "iban" in form.fields else ""

@@ -13,9 +13,11 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_http_methods
 
+from accounts import kept
 from accounts.access import Capability, require
 from accounts.actions.people import Refused
 from accounts.sections import SectionForm, SectionView
+from accounts.signin import ask_second_proof, proved_recently
 from practitioners import actions
 from practitioners.addresses import AddressesForm
 from practitioners.forms import GeneralForm
@@ -82,10 +84,18 @@ class Addresses(SectionView):
 
 @require_http_methods(["GET", "POST"])
 def new_person(request: HttpRequest) -> HttpResponse:
-    """« Nouvel utilisateur »: account, caregiver, licence and invitation in one go."""
+    """« Nouvel utilisateur »: account, caregiver, licence and invitation in one go.
+
+    It gives roles, so the password is asked again after ten minutes (security SR-14); what was typed waits.
+    """
     require(request.user, Capability.CREATE_USER)
-    form = NewPersonForm(request.POST or None, actor=request.user)
+    typed = kept.give_back(request, owner=request.user.uuid) if request.method == "GET" else request.POST
+    if typed and request.method == "GET":
+        messages.info(request, _("Votre saisie a été gardée"))
+    form = NewPersonForm(typed or None, actor=request.user)
     if request.method == "POST" and form.is_valid():
+        if not proved_recently(request):
+            return ask_second_proof(request)
         try:
             user = actions.create_person(
                 practice=request.user.practice, by=request.user, now=timezone.now(), **form.cleaned_data
@@ -97,7 +107,7 @@ def new_person(request: HttpRequest) -> HttpResponse:
                 request, _("Le compte est créé et l'invitation part vers %(email)s.") % {"email": user.email}
             )
             return redirect("person", uuid=user.uuid)
-    status = 422 if form.errors else 200
+    status = 422 if request.method == "POST" and form.errors else 200
     return render(
         request, "practitioners/new.html", {"form": form, "title": _("Nouvel utilisateur")}, status=status
     )

@@ -23,7 +23,7 @@ from accounts.forms.account import AccountForm
 from accounts.forms.passwords import NewPasswordForm
 from accounts.passwords import REQUIREMENTS
 from accounts.sections import SectionForm, SectionView
-from accounts.signin import note_proof
+from accounts.signin import note_proof, second_proof_required
 
 TRIES, TRIES_SECONDS = 5, 15 * 60
 
@@ -96,6 +96,7 @@ def password_change(request: HttpRequest) -> HttpResponse:
 
 @require_http_methods(["GET", "POST"])
 @sensitive_post_parameters("password1", "password2")
+@second_proof_required
 def own_password(request: HttpRequest) -> HttpResponse:
     """Somebody else set the password in force: the owner replaces it before anything else (rules 6.1)."""
     if request.user.password_own_at is not None:
