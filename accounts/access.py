@@ -75,6 +75,13 @@ def subject_or_404(actor: User, uuid: UUID) -> User:
     return subject
 
 
+def may_change_access(actor: User, subject: User) -> bool:
+    """Whether the actor may give somebody's account another login or e-mail: not that of a person with rights
+    the actor lacks, for whoever reads the mails of an account can become its owner (rules 4.1).
+    """
+    return actor.pk == subject.pk or capabilities(subject) <= capabilities(actor)
+
+
 def assignable_roles(actor: User) -> frozenset[str]:
     """Roles the actor may give or take: ordinary ones, and those above only with the right to."""
     can = capabilities(actor)

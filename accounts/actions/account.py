@@ -8,7 +8,7 @@ from datetime import datetime
 from django.db import transaction
 
 from accounts import audit
-from accounts.access import Forbidden, billing_addresses
+from accounts.access import Forbidden, billing_addresses, may_change_access
 from accounts.actions import passwords, people
 from accounts.actions.sections import section_change
 from accounts.models import BillingAddress, User
@@ -64,11 +64,11 @@ def save_account(
 
 
 def _check_owner(user: User, *, by: User, login: str, email: str, password: str, current: str) -> None:
+    renamed = login.strip() != user.login or email not in (user.email, passwords.pending_email(user))
     if by.pk != user.pk:
-        if password:
+        if password or renamed and not may_change_access(by, user):
             raise Forbidden(SECTION)
-        return
-    if password or login.strip() != user.login or email not in (user.email, passwords.pending_email(user)):
+    elif password or renamed:
         passwords.check_password(user=user, password=current)
 
 

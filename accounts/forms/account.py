@@ -7,7 +7,7 @@ from typing import Any
 from django import forms
 from django.utils.translation import gettext_lazy as _
 
-from accounts.access import assignable_roles, billing_addresses
+from accounts.access import assignable_roles, billing_addresses, may_change_access
 from accounts.actions.passwords import pending_email
 from accounts.fields import BceField, EmailField, LoginField, PostcodeField
 from accounts.forms.passwords import check_new_password, current_password_field, new_password_field
@@ -118,6 +118,10 @@ class AccountForm(SectionForm):
         self.fields["roles"].choices = [choice for choice in Role.choices if choice[0] in shown]
         self.fields["roles"].disabled = not self.assignable
         self.fields["hub_region"].hide_optional = bool(CAREGIVERS & self.held)
+        if not may_change_access(actor, self.subject):
+            for name in ("login", "email"):
+                self.fields[name].disabled = True
+                self.fields[name].help_text = _("Seul un administrateur peut changer l'accès de ce compte.")
         if not self.is_owner:
             for name in ("password", "password_confirm", "current_password"):
                 del self.fields[name]
@@ -155,6 +159,9 @@ class AccountForm(SectionForm):
     def clean(self) -> dict[str, Any]:
         if self.cleaned_data.get("billing_address") == NEW:
             self._check_address()
+        elif "billing_address" not in self.errors:
+            for name in ADDRESS:
+                self.errors.pop(f"address_{name}", None)
         self._check_hub()
         if self.is_owner:
             check_new_password(self, user=self.subject, first="password", second="password_confirm")

@@ -7,8 +7,11 @@ from typing import Any
 
 import pytest
 from django.urls import reverse
+from django.utils import timezone
 
 from accounts import emails
+from accounts.access import Forbidden
+from accounts.actions.account import save_account
 from accounts.actions.passwords import pending_email
 from accounts.models import AuditEvent, BillingAddress, Mail, SectionReview, User
 from tests.accounts.factories import PASSWORD, BillingAddressFactory, UserFactory
@@ -345,3 +348,36 @@ def test_the_owner_is_told_by_mail_without_any_secret(
         assert "http" not in content.text.replace("http://localhost:8000", "")
     trail = str(list(AuditEvent.objects.values_list("details", flat=True)))
     assert NEW_PASSWORD not in trail
+
+
+def test_what_is_left_in_the_new_address_counts_only_when_it_is_chosen(
+    user: User, address: BillingAddress, signed_in: SignedIn
+) -> None:
+    client = signed_in(user)
+    left = {"address_postcode": "0", "address_email": "pas-une-adresse", "address_bce": "1"}
+    typed = shown(client, user) | {"billing_address": str(address.uuid)} | left
+    assert client.post(url_of(user), typed).headers["Location"] == "/"
+
+
+@pytest.mark.parametrize("activated", [True, False])
+def test_a_manager_does_not_redirect_the_account_of_an_administrator(
+    user: User, address: BillingAddress, signed_in: SignedIn, activated: bool
+) -> None:
+    manager = UserFactory(practice=user.practice, roles=["user_manager"])
+    admin = UserFactory(practice=user.practice, roles=["admin"], invited=not activated)
+    client = signed_in(manager)
+    before = (admin.login, admin.email)
+    typed = shown(client, admin) | {"billing_address": str(address.uuid), "roles": []}
+    taken = typed | {"email": "moi@example.be", "login": "moi@example.be"}
+    assert client.post(url_of(admin), taken).headers["Location"] == reverse("person", args=[admin.uuid])
+    admin.refresh_from_db()
+    assert (admin.login, admin.email) == before
+    assert not Mail.objects.filter(to="moi@example.be").exists()
+    with pytest.raises(Forbidden):
+        save_account(
+            user=admin, by=manager, version=1, now=timezone.now(), login=admin.login, email="moi@example.be",
+            roles=["admin"], password="", current_password="", billing_address=address, new_address=None,
+            hub_region="", sumehr_auto_send=None, same_roof_search=False,
+        )  # fmt: skip
+    above = signed_in(UserFactory(practice=user.practice, roles=["admin"]))
+    assert above.get(url_of(admin)).context["form"].fields["email"].disabled is False
