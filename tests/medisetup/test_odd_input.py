@@ -39,8 +39,10 @@ SECTIONS = (
     "ehealth:edmg",
     "billing:financial",
 )
-POSTED = ("login", "password", "email", "next", "language", "reason", "challenge", "proof",
-          "public_key", "purpose", "protection", "file_code", "origin", "auto", "challenge_old", "proof_old")  # fmt: skip
+POSTED = (
+    "login password email next language reason challenge proof public_key purpose protection file_code origin "
+    "auto challenge_old proof_old"
+).split()
 PEOPLE = ("physician", "house", "administrator")
 
 
