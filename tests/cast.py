@@ -1,0 +1,289 @@
+"""Everybody and everything a page can be about, and the visits that show every page of the site.
+
+Shared by the tests that look at all pages: their languages, their accessibility.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any
+
+from allauth.account.models import EmailAddress, EmailConfirmationHMAC
+from django.urls import reverse
+from django.utils import timezone
+
+from accounts.actions import invitations
+from accounts.models import KeyReset, Licence, PersonalKey, SectionReview, User
+from accounts.signin import reset_link
+from billing.models import AssistantsAccount
+from ehealth.models import EdmgRegistration, Keystore, Mailbox, MailboxMessage, Mutuality, PlatformSession
+from tests.accounts.factories import BillingAddressFactory, PersonalKeyFactory, PracticeFactory, UserFactory
+from tests.billing.factories import FinancialFactory
+from tests.ehealth.factories import EdmgRegistrationFactory, EdmgRequestFactory, KeystoreFactory
+from tests.practitioners.factories import AddressFactory, PractitionerFactory
+
+SECTIONS = (
+    "accounts:account",
+    "practitioners:general",
+    "practitioners:addresses",
+    "ehealth:connection",
+    "ehealth:edmg",
+    "billing:financial",
+)
+FRAGMENTS = ("ehealth:connection_state", "ehealth:edmg_state")
+OWN = ("home", "help", "ehealth:mailbox", "accounts:key", "account_reauthenticate", "account_logout")
+KEY = ("backup", "import", "rotate", "revoke", "lost", "prepared", "session")
+MANAGERS = ("people", "practitioners:new")
+STRANGERS = ("account_login", "account_reset_password", "account_reset_password_done")
+
+
+@dataclass(frozen=True)
+class Visit:
+    """A page as one person, or a stranger, sees it; `session` is what the session holds besides."""
+
+    who: str
+    user: User | None
+    path: str
+    status: int = 200
+    session: dict[str, Any] = field(default_factory=dict)
+
+    def __str__(self) -> str:
+        return f"{self.who} {self.path}"
+
+
+def ready_doctor(**facts: Any) -> User:
+    """A doctor with every fact but the keystore and the registrations."""
+    row = PractitionerFactory(**facts)
+    AddressFactory(practitioner=row)
+    FinancialFactory(practitioner=row)
+    user: User = row.user
+    user.billing_address = BillingAddressFactory(practice=user.practice)
+    user.hub_region, user.sumehr_auto_send = "rsw", True
+    user.save()
+    day = timezone.now().date()
+    Licence.objects.create(user=user, starts_on=day, ends_on=day + timedelta(days=45))
+    return user
+
+
+def with_mailbox(user: User, **facts: Any) -> User:
+    now = timezone.now()
+    box = Mailbox.objects.create(user=user, **{"auto": True, "polled_at": now, "next_poll_at": now} | facts)
+    MailboxMessage.objects.create(
+        mailbox=box, message_id="0000000000001", sender_name="CHU X", title="R-2026", size=2048,
+        important=True, encrypted=True, has_annex=True, received_at=now, published_on=now.date(),
+    )  # fmt: skip
+    return user
+
+
+def registrations(user: User, *states: tuple[str, str, str]) -> User:
+    """One registration per mutuality, going round (state, code, place)."""
+    request, now = EdmgRequestFactory(user=user), timezone.now()
+    for number, mutuality in enumerate(Mutuality.values):
+        state, code, place = states[number % len(states)]
+        EdmgRegistrationFactory(
+            request=request, mutuality=mutuality, state=state, result_code=code, result_place=place,
+            next_attempt_at=now + timedelta(hours=1), outcome_unknown=state == "retrying",
+            start_date=now.date() if state == "registered" else None,
+        )  # fmt: skip
+    return user
+
+
+# --- every state of the connection, of the eDMG and of the mailbox ----------------------------
+def connections() -> Iterator[tuple[str, User]]:
+    now = timezone.now()
+    states = Keystore.State
+    shapes: dict[str, dict[str, Any]] = {
+        "testing": {"state": states.TESTING},
+        "testing, waits": {"state": states.TESTING, "result_code": "unreachable", "next_attempt_at": now},
+        "refused": {"state": states.REFUSED, "result_code": "nihii_differs"},
+        "stays": {"key": b"sealed", "stay_connected": True},
+        "session over": {},
+        "renewable": {"not_after": now + timedelta(days=60)},
+        "urgent": {"not_after": now + timedelta(days=5), "result_code": "etk_differs"},
+        "expired": {"not_after": now - timedelta(days=1)},
+        "disconnected": {"state": states.DISCONNECTED},
+    }
+    for name, facts in shapes.items():
+        user = ready_doctor()
+        KeystoreFactory(user=user, **facts)
+        yield f"connection {name}", user
+    user = ready_doctor()
+    KeystoreFactory(user=user)
+    KeystoreFactory(user=user, state=states.REFUSED, result_code="SOA-01002")
+    yield "connection refused, former kept", user
+    user = ready_doctor()
+    PlatformSession.objects.create(
+        keystore=KeystoreFactory(user=user), key=b"sealed", chain=b"sealed", assertion=b"sealed",
+        not_before=now - timedelta(hours=1), not_on_or_after=now + timedelta(hours=3),
+    )  # fmt: skip
+    yield "connection live", user
+
+
+def requests() -> Iterator[tuple[str, User]]:
+    """Doctors in every state of the eDMG, with codes about every part of the request."""
+    states = EdmgRegistration.State
+    mixes = {
+        "under way": [(states.QUEUED, "", ""), (states.SENDING, "", ""), (states.RETRYING, "timed_out", "")],
+        "refused": [(states.REJECTED, "130", "account"), (states.NEEDS_ACTION, "140", "")],
+        "waiting": [(states.WAITING, "", ""), (states.RETRYING, "141", "")],
+        "done": [(states.REGISTERED, "", ""), (states.ALREADY_REGISTERED, "168", "")],
+    }
+    for name, mix in mixes.items():
+        yield f"eDMG {name}", registrations(with_key(ready_doctor()), *mix)
+    yield "eDMG to ask", with_key(ready_doctor())
+
+
+def with_key(user: User) -> User:
+    KeystoreFactory(user=user, key=b"sealed")
+    return user
+
+
+def mailboxes() -> Iterator[tuple[str, User]]:
+    yield "mailbox undecided", with_key(ready_doctor())
+    yield "mailbox full", with_mailbox(with_key(ready_doctor()), standby=3)
+    yield "mailbox in trouble", with_mailbox(with_key(ready_doctor()), result_code="unreachable", failures=2)
+    yield "mailbox off", with_mailbox(ready_doctor(), auto=False, next_poll_at=None)
+    user = ready_doctor()
+    Mailbox.objects.create(user=user, auto=True)
+    yield "mailbox empty", user
+
+
+# --- people -----------------------------------------------------------------------------------
+def beginner(by: User) -> User:
+    """Nothing filled in, an unverified address, another one on its way, a section to review."""
+    user: User = PractitionerFactory(blank=True, user__practice=by.practice, user__verified=False).user
+    EmailAddress.objects.create(user=user, email="autre@example.be", primary=False, verified=False)
+    for section in ("practitioner/general", "account"):
+        SectionReview.objects.create(
+            user=user, section=section, version=1, prefilled_by=by, prefilled_at=timezone.now()
+        )
+    return user
+
+
+def house() -> User:
+    practice = PracticeFactory(type="flat_rate_house")
+    row = PractitionerFactory(
+        blank=True, user__practice=practice, user__roles=["admin"], profession="orgprimaryhealthcarecenter"
+    )
+    AssistantsAccount.objects.create(
+        practice=practice, iban="BE67001000001187", bic="GEBABEBB", bic_source="derived"
+    )
+    user: User = row.user
+    return user
+
+
+def with_reset(subject: User, by: User, *, opened: bool) -> User:
+    now = timezone.now()
+    opens = now - timedelta(hours=1) if opened else now + timedelta(hours=48)
+    KeyReset.objects.create(
+        subject=subject, by=by, reason="Ordinateur volé", opens_at=opens, ends_at=opens + timedelta(days=7)
+    )
+    return subject
+
+
+def own_pages(who: str, user: User) -> Iterator[Visit]:
+    """All that somebody past the gates sees of the own account."""
+    from medisetup.templatetags.medisetup import sections_of
+
+    for name in OWN:
+        yield Visit(who, user, reverse(name))
+    for _key, name, _label in sections_of(user):
+        yield Visit(who, user, reverse(name, args=[user.uuid]))
+
+
+def pages_about(who: str, actor: User, subject: User) -> Iterator[Visit]:
+    """All that a manager sees of somebody."""
+    from medisetup.templatetags.medisetup import sections_of
+
+    yield Visit(who, actor, reverse("person", args=[subject.uuid]))
+    for _key, name, _label in sections_of(subject):
+        yield Visit(who, actor, reverse(name, args=[subject.uuid]))
+
+
+def strangers_pages(practice_admin: User) -> Iterator[Visit]:
+    for name in STRANGERS:
+        yield Visit("stranger", None, reverse(name))
+    yield Visit("stranger", None, reverse("account_reset_password_from_key_done"))
+    now = timezone.now()
+    invited = UserFactory(invited=True, key=False, practice=practice_admin.practice)
+    path = invitations.link(invitations.send(user=invited, by=practice_admin, now=now))
+    yield Visit("invited", None, path[path.index("/invitations") :])
+    yield Visit("stranger", None, reverse("accounts:invitation", args=["x.y"]), 410)
+    link = reset_link(UserFactory())
+    yield Visit("forgetful", None, link[link.index("/signin") :], 302)
+    yield Visit("forgetful", None, "/signin/reset/0-0/")
+    address = EmailAddress.objects.get(user=UserFactory(verified=False))
+    yield Visit("stranger", None, reverse("account_confirm_email", args=[EmailConfirmationHMAC(address).key]))
+    yield Visit("stranger", None, reverse("account_confirm_email", args=["0-0"]))
+    yield Visit("stranger", None, "/nowhere/", 404)
+
+
+def key_pages(admin: User) -> Iterator[Visit]:
+    yield Visit("no key", UserFactory(key=False), reverse("accounts:key"))
+    yield Visit("no key", UserFactory(key=False), reverse("accounts:key_import"))
+    pending = UserFactory(key=False)
+    PersonalKeyFactory(user=pending, state=PersonalKey.State.PENDING, backup_at=None, protection="portal")
+    yield Visit("backup to prove", pending, reverse("accounts:key_backup"))
+    yield Visit("backup put off", pending, reverse("accounts:key"), session={"backup_postponed": True})
+    user = UserFactory(key=False, practice=admin.practice)
+    PersonalKeyFactory(user=user, prepared=True, protection="portal")
+    PersonalKey.objects.create(
+        user=user, fingerprint="f" * 64, spki=b"placeholder", bits=2048, state="superseded",
+        protection="personal", ended_at=timezone.now(), end_reason="rotated",
+    )  # fmt: skip
+    for name in KEY:
+        yield Visit("prepared key", user, reverse(f"accounts:key_{name}"))
+    for opened in (False, True):
+        subject = with_reset(UserFactory(practice=admin.practice), admin, opened=opened)
+        for name in ("home", "accounts:key", "accounts:key_lost", "accounts:key_import"):
+            yield Visit(f"reset opened={opened}", subject, reverse(name))
+        yield Visit("reset", admin, reverse("accounts:key_reset", args=[subject.uuid]))
+    yield Visit(
+        "reset", admin, reverse("accounts:key_reset", args=[UserFactory(practice=admin.practice).uuid])
+    )
+    own = UserFactory()
+    User.objects.filter(pk=own.pk).update(password_own_at=None)
+    yield Visit("someone's password", own, reverse("accounts:own_password"))
+
+
+def visits() -> Iterator[Visit]:
+    """Every page of the site, for everybody who sees it differently."""
+    doctor = registrations(
+        with_mailbox(with_key(ready_doctor(user__roles=["physician"]))),
+        ("registered", "", ""),
+        ("rejected", "141", ""),
+    )
+    manager = UserFactory(roles=["user_manager"], practice=doctor.practice)
+    admin = UserFactory(roles=["admin"], practice=doctor.practice)
+    new = beginner(manager)
+    trainee = PractitionerFactory(trainee=True, user__practice=doctor.practice).user
+    UserFactory(practice=doctor.practice, is_active=False, deactivated_at=timezone.now())
+    invited = UserFactory(practice=doctor.practice, invited=True, key=False)
+    invitations.send(user=invited, by=admin, now=timezone.now())
+    yield from own_pages("doctor", doctor)
+    yield from own_pages("beginner", new)
+    yield from own_pages("trainee", trainee)
+    yield from own_pages("house", house())
+    yield from own_pages("receptionist", UserFactory(roles=["reception"]))
+    for who, actor in (("manager", manager), ("admin", admin)):
+        for name in MANAGERS:
+            yield Visit(who, actor, reverse(name))
+        yield from pages_about(f"{who} about the doctor", actor, doctor)
+        yield from pages_about(f"{who} about a beginner", actor, new)
+    for subject in (invited, User.objects.get(is_active=False, practice=doctor.practice)):
+        yield Visit("admin about others", admin, reverse("person", args=[subject.uuid]))
+    for who, user in connections():
+        for name in ("ehealth:connection", "ehealth:connection_state"):
+            yield Visit(who, user, reverse(name, args=[user.uuid]))
+        yield Visit(who, user, reverse("home"))
+    for who, user in requests():
+        for name in ("ehealth:edmg", "ehealth:edmg_state"):
+            yield Visit(who, user, reverse(name, args=[user.uuid]))
+        yield Visit(who, user, reverse("home"))
+    for who, user in mailboxes():
+        yield Visit(who, user, reverse("ehealth:mailbox"))
+    yield from key_pages(admin)
+    yield from strangers_pages(admin)
+    yield Visit("doctor", doctor, reverse("people"), 403)
