@@ -170,6 +170,16 @@ class JudgedField(forms.CharField):
     """
 
     attributes: dict[str, str] = {}
+    # Whether only its owner may read the value whole (rules 4.1).
+    personal = False
+    # A stored value that this reader sees masked; the mask sent back means that it stays.
+    hidden = ""
+
+    def hide(self, stored: str) -> None:
+        """Show this stored value masked."""
+        self.hidden = stored
+        if stored and not self.help_text:
+            self.help_text = _("Vous n'en voyez que la fin. Laissez-la telle quelle pour garder le numéro.")
 
     def judge(self, text: str) -> str:
         raise AssertionError("a field names its judge")
@@ -191,6 +201,8 @@ class JudgedField(forms.CharField):
 
     def clean(self, value: Any) -> str:
         text = self.to_python(value) or ""
+        if self.hidden and text == identifiers.mask(self.hidden):
+            return self.hidden
         try:
             return self.judge(text)
         except Invalid as error:
@@ -202,7 +214,9 @@ class JudgedField(forms.CharField):
         return initial if self.disabled else Typed(data or "")
 
     def prepare_value(self, value: Any) -> Any:
-        return value if isinstance(value, Typed) or not value else self.display(str(value))
+        if isinstance(value, Typed) or not value:
+            return value
+        return identifiers.mask(self.hidden) if value == self.hidden else self.display(str(value))
 
     def has_changed(self, initial: Any, data: Any) -> bool:
         """Whether the canonical value differs: other separators are no change."""
@@ -224,6 +238,7 @@ class SsinField(_IdentifierField):
     """National number, register or BIS: 11 digits."""
 
     kind = "ssin"
+    personal = True
 
     def judge(self, text: str) -> str:
         return identifiers.ssin(text, today=timezone.localdate())

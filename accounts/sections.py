@@ -23,6 +23,7 @@ from django.views import View
 from accounts import kept
 from accounts.access import Forbidden, subject_or_404
 from accounts.actions.sections import StaleSection, section_version
+from accounts.fields import JudgedField
 from accounts.models import SectionReview, User
 from accounts.signin import ask_second_proof, proved_recently
 
@@ -37,6 +38,14 @@ class SectionForm(forms.Form):
         self.subject, self.actor = subject, actor
         kwargs["initial"] = {"version": section_version(subject, self.section)} | self.initial_for(subject)
         super().__init__(*args, **kwargs)
+        if subject.pk != actor.pk:
+            self._mask_what_is_personal()
+
+    def _mask_what_is_personal(self) -> None:
+        """Somebody else sees the end of a national number or an account only (rules 4.1)."""
+        for name, field in self.fields.items():
+            if isinstance(field, JudgedField) and field.personal:
+                field.hide(self.initial.get(name) or "")
 
     def initial_for(self, subject: User) -> dict[str, Any]:
         """What is stored now, in the shape of the fields."""
@@ -60,7 +69,11 @@ class SectionForm(forms.Form):
     def comparison(self) -> list[dict[str, Any]]:
         """For the page of a conflict: label, what was typed, what is stored now."""
         return [
-            {"label": self[name].label, "typed": self[name].data, "stored": self[name].initial}
+            {
+                "label": self[name].label,
+                "typed": self[name].data,
+                "stored": self[name].field.prepare_value(self[name].initial),
+            }
             for name in self.changed_data
             if name != "version" and not isinstance(self.fields[name].widget, forms.PasswordInput)
         ]

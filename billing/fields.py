@@ -51,6 +51,8 @@ class _BankField(JudgedField):
 class IbanField(_BankField):
     """Bank account: the compact IBAN."""
 
+    personal = True
+
     def judge(self, text: str) -> str:
         return bank.iban(text)
 

@@ -127,3 +127,14 @@ def test_the_bic_is_told_while_typing(signed_in, doctor) -> None:
 def test_a_receptionist_has_no_financial_section(signed_in) -> None:
     user = UserFactory(roles=["reception"])
     assert signed_in(user).get(url(user)).status_code == 404
+
+
+def test_a_manager_sees_the_end_of_an_account_and_keeps_it(signed_in) -> None:
+    doctor = FinancialFactory().practitioner.user
+    manager = signed_in(UserFactory(practice=doctor.practice, roles=["user_manager"]))
+    page = manager.get(url(doctor)).content.decode()
+    assert 'value="•••••••••••••187"' in page and "0000 1187" not in page and "BE67001000001187" not in page
+    typed = answers(iban="•••••••••••••187", convention="non_conventioned")
+    assert manager.post(url(doctor), typed).status_code == 302
+    assert (stored(doctor).iban, stored(doctor).convention) == ("BE67001000001187", "non_conventioned")
+    assert "BE67 0010 0000 1187" in signed_in(doctor).get(url(doctor)).content.decode()

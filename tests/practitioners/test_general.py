@@ -202,3 +202,21 @@ def test_a_save_writes_back_nothing_but_its_own_fields(doctor) -> None:
     )
     doctor.refresh_from_db()
     assert (doctor.last_name, doctor.is_active, doctor.password) == ("Lambert", False, "changed meanwhile")
+
+
+def test_a_manager_sees_the_end_of_a_national_number_and_keeps_it(signed_in, doctor) -> None:
+    signed_in(doctor).post(url(doctor), answers())
+    manager = signed_in(UserFactory(practice=doctor.practice, roles=["admin"]))
+    page = manager.get(url(doctor)).content.decode()
+    assert 'value="••••••••594"' in page and "985.94" not in page and "75031498594" not in page
+    assert (
+        manager.post(url(doctor), answers(version=1, ssin="••••••••594", last_name="Autre")).status_code
+        == 302
+    )
+    row = Practitioner.objects.get(user=doctor)
+    assert (row.ssin, row.user.last_name) == ("75031498594", "Autre")
+    stale = manager.post(url(doctor), answers(version=1, ssin="85472898102")).content.decode()
+    assert "75031498594" not in stale and "••••••••594" in stale
+    assert manager.post(url(doctor), answers(version=2, ssin="85472898102")).status_code == 302
+    assert Practitioner.objects.get(user=doctor).ssin == "85472898102"
+    assert "••••••••594" not in signed_in(doctor).get(url(doctor)).content.decode()
