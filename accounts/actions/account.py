@@ -66,7 +66,7 @@ def save_account(
 def _check_owner(user: User, *, by: User, login: str, email: str, password: str, current: str) -> None:
     renamed = login.strip() != user.login or email not in (user.email, passwords.pending_email(user))
     if by.pk != user.pk:
-        if password or renamed and not may_change_access(by, user):
+        if password or (renamed and not may_change_access(by, user)):
             raise Forbidden(SECTION)
     elif password or renamed:
         passwords.check_password(user=user, password=current)

@@ -39,10 +39,24 @@ SECTIONS = (
     "ehealth:edmg",
     "billing:financial",
 )
-POSTED = (
-    "login password email next language reason challenge proof public_key purpose protection file_code origin "
-    "auto challenge_old proof_old"
-).split()
+POSTED = [
+    "login",
+    "password",
+    "email",
+    "next",
+    "language",
+    "reason",
+    "challenge",
+    "proof",
+    "public_key",
+    "purpose",
+    "protection",
+    "file_code",
+    "origin",
+    "auto",
+    "challenge_old",
+    "proof_old",
+]
 PEOPLE = ("physician", "house", "administrator")
 
 
