@@ -18,7 +18,9 @@ from practitioners.models import Practitioner
 from practitioners.reference import (
     GENERAL_PRACTICE,
     HOUSE,
+    NOT_CAREGIVERS,
     PHYSICIAN,
+    competence_known,
     profession_choices,
     professions,
     speciality_choices,
@@ -26,6 +28,10 @@ from practitioners.reference import (
 )
 
 EMPTY = ("", gettext_lazy("Choisissez"))
+STATUS_OF_TRAINEE = gettext_lazy(
+    "Les trois derniers chiffres de ce numéro INAMI sont ceux d'un médecin en formation. "
+    "Choisissez « En formation », ou indiquez votre nouveau numéro."
+)
 SPOKEN = ("fr", "nl", "de", "en", "es", "it", "pt", "ar", "tr", "pl", "ro", "ru", "uk", "bg", "el", "hu")
 
 
@@ -140,7 +146,7 @@ class GeneralForm(SectionForm):
             needed = self.HOUSE_ONLY
         else:
             needed = ("first_name", "civility")
-            needed += ("ssin",) if profession == PHYSICIAN else ()
+            needed += () if profession in NOT_CAREGIVERS else ("ssin",)
             item = professions().get(profession)
             needed += ("nihii",) if item and item.nihii_required else ()
         for name in needed:
@@ -148,15 +154,37 @@ class GeneralForm(SectionForm):
                 self.add_error(name, required_message(name, str(self.fields[name].label)))
 
     def _fill_from_number(self, values: dict[str, Any]) -> None:
-        number = values["nihii"]
+        """Propose status and speciality: when they are empty, and anew when the number's last digits changed
+        and nobody touched them (rules 4.4). The code of a trainee makes a trainee (rules 4.3).
+        """
+        number, kinds = values["nihii"], Practitioner.TrainingStatus
         trainee = identifiers.nihii_is_trainee(number)
-        if not values.get("training_status"):
-            kinds = Practitioner.TrainingStatus
+        open_to_proposal = {
+            name
+            for name in ("training_status", "speciality")
+            if not values.get(name) or (self._code_changed(number) and name not in self.changed_data)
+        }
+        if "training_status" in open_to_proposal:
             values["training_status"] = kinds.TRAINEE if trainee else kinds.RECOGNISED
-        if not values.get("speciality"):
-            values["speciality"] = speciality_of(identifiers.nihii_competence(number)) or (
-                GENERAL_PRACTICE if identifiers.nihii_is_gp(number) else ""
-            )
+        elif trainee and values["training_status"] == kinds.RECOGNISED:
+            self.add_error("training_status", STATUS_OF_TRAINEE)
+        if "speciality" in open_to_proposal:
+            values["speciality"] = proposed_speciality(number) or values.get("speciality", "")
+        if not values["speciality"] and "speciality" not in self.errors:
+            self.add_error("speciality", required_message("speciality", str(self.fields["speciality"].label)))
+
+    def followed_number(self) -> bool:
+        """Whether status or speciality became something else than what the page showed, with the number."""
+        return self._code_changed(self.cleaned_data.get("nihii", "")) and any(
+            self.cleaned_data.get(name) != self.initial.get(name) and name not in self.changed_data
+            for name in ("training_status", "speciality")
+        )
+
+    def _code_changed(self, number: str) -> bool:
+        before = self.initial.get("nihii") or ""
+        return bool(before and number) and identifiers.nihii_competence(
+            before
+        ) != identifiers.nihii_competence(number)
 
     def values(self) -> dict[str, Any]:
         absent = dict.fromkeys(self.HOUSE_ONLY, "") | {"house_contact": None}
@@ -164,7 +192,9 @@ class GeneralForm(SectionForm):
 
     def warnings(self) -> list[str]:
         """Sentences to show beside what is stored; none of them stops a save (rules 2.1, 2.2, 3.1)."""
-        stored = {name: self.initial.get(name) or "" for name in ("ssin", "nihii", "speciality")}
+        stored = {
+            name: self.initial.get(name) or "" for name in ("ssin", "nihii", "speciality", "profession")
+        }
         found = []
         if stored["ssin"] and identifiers.ssin_age_is_unusual(stored["ssin"], today=timezone.localdate()):
             found.append(
@@ -173,13 +203,23 @@ class GeneralForm(SectionForm):
                     "Vérifiez-le."
                 )
             )
-        if stored["nihii"] and stored["speciality"]:
-            expected = speciality_of(identifiers.nihii_competence(stored["nihii"]))
-            if expected and expected != stored["speciality"]:
-                found.append(
-                    _("La spécialité choisie ne correspond pas aux trois derniers chiffres du numéro INAMI.")
-                )
+        if stored["nihii"] and stored["profession"] == PHYSICIAN:
+            found += _warnings_of_code(identifiers.nihii_competence(stored["nihii"]), stored["speciality"])
         return found
+
+
+def _warnings_of_code(code: str, speciality: str) -> list[str]:
+    if not competence_known(code):
+        return [_("Les trois derniers chiffres du numéro INAMI ne nous sont pas connus. Vérifiez-les.")]
+    if speciality and speciality_of(code) not in ("", speciality):
+        return [_("La spécialité choisie ne correspond pas aux trois derniers chiffres du numéro INAMI.")]
+    return []
+
+
+def proposed_speciality(number: str) -> str:
+    """The speciality an INAMI number stands for, or ''."""
+    known = speciality_of(identifiers.nihii_competence(number))
+    return known or (GENERAL_PRACTICE if identifiers.nihii_is_gp(number) else "")
 
 
 def required_message(name: str, label: str) -> str:

@@ -51,6 +51,11 @@ class General(SectionView):
                     "S'il était faux, demandez à un administrateur du cabinet de le corriger."
                 ),
             )
+        else:
+            if form.followed_number():
+                messages.info(
+                    self.request, _("Statut et spécialité ont suivi le nouveau numéro INAMI : vérifiez-les.")
+                )
 
     def context(self, form: SectionForm) -> dict[str, Any]:
         return {"warnings": form.warnings(), "house_possible": form.house_possible}

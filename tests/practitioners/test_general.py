@@ -220,3 +220,42 @@ def test_a_manager_sees_the_end_of_a_national_number_and_keeps_it(signed_in, doc
     assert manager.post(url(doctor), answers(version=2, ssin="85472898102")).status_code == 302
     assert Practitioner.objects.get(user=doctor).ssin == "85472898102"
     assert "••••••••594" not in signed_in(doctor).get(url(doctor)).content.decode()
+
+
+def test_a_trainee_who_is_recognised_gets_status_and_speciality_proposed_anew(signed_in, doctor) -> None:
+    client = signed_in(doctor)
+    client.post(url(doctor), answers(nihii="19990116073"))
+    row = Practitioner.objects.get(user=doctor)
+    assert (row.training_status, row.speciality) == ("trainee", "cardiology")
+    shown = {"training_status": "trainee", "speciality": "cardiology"}
+    page = client.post(url(doctor), answers(version=1, nihii="19990116003", **shown), follow=True)
+    row.refresh_from_db()
+    assert (row.training_status, row.speciality) == ("recognised", "general_practice")
+    assert "ont suivi le nouveau numéro" in page.content.decode()
+
+
+def test_a_code_of_a_trainee_makes_no_recognised_doctor(signed_in, doctor) -> None:
+    data = answers(nihii="19990116005", training_status="recognised")
+    page = signed_in(doctor).post(url(doctor), data)
+    assert page.status_code == 422 and set(page.context["form"].errors) == {"training_status"}
+    still_in_training = answers(training_status="trainee")
+    assert signed_in(doctor).post(url(doctor), still_in_training).status_code == 302
+    assert Practitioner.objects.get(user=doctor).training_status == "trainee"
+
+
+def test_an_unknown_code_is_a_warning_and_asks_for_the_speciality(signed_in, doctor) -> None:
+    client = signed_in(doctor)
+    refused = client.post(url(doctor), answers(nihii="19990116999"))
+    assert set(refused.context["form"].errors) == {"speciality"}
+    chosen = answers(nihii="19990116999", speciality="cardiology")
+    assert client.post(url(doctor), chosen).status_code == 302
+    assert "ne nous sont pas connus" in client.get(url(doctor)).content.decode()
+
+
+def test_a_caregiver_is_asked_for_the_national_number_and_the_desk_is_not(signed_in) -> None:
+    nurse = PractitionerFactory(blank=True, profession="persnurse").user
+    data = answers(profession="persnurse", nihii="49990137401", ssin="")
+    assert set(signed_in(nurse).post(url(nurse), data).context["form"].errors) == {"ssin"}
+    desk = PractitionerFactory(blank=True, profession="persadministrative").user
+    data = answers(profession="persadministrative", nihii="", ssin="")
+    assert signed_in(desk).post(url(desk), data).status_code == 302
