@@ -262,9 +262,11 @@ def _fail(page: Page, error: PlatformError, now: datetime) -> None:
 def _still_ticked(boxes: list[Box], now: datetime) -> list[Box]:
     """The boxes to read on: still ticked, the person still active, the keystore still in force."""
     keystores = Keystore.objects.in_force().filter(
-        pk__in=[box.keystore.pk for box in boxes], stay_connected=True,
-        user__is_active=True,  not_after__gt=now,
-    )  # fmt: skip
+        pk__in=[box.keystore.pk for box in boxes],
+        stay_connected=True,  # false as soon as the box is unticked
+        user__is_active=True,
+        not_after__gt=now,
+    )
     alive = set(keystores.values_list("pk", flat=True))
     going_on = [box for box in boxes if box.keystore.pk in alive]
     for box in going_on:
