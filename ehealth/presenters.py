@@ -15,6 +15,8 @@ from accounts.models import User
 from ehealth import words
 from ehealth.actions import connection, edmg, sessions
 from ehealth.models import EdmgRegistration, Keystore, Mailbox, Mutuality
+from practitioners.models import Practitioner
+from practitioners.reference import PHYSICIAN
 
 State = EdmgRegistration.State
 KINDS = {
@@ -213,6 +215,7 @@ def mailbox_state(user: User, now: datetime) -> dict[str, Any]:
         "auto": bool(box.auto),
         "decided": box.auto is not None,
         "connected": connected,
+        "may_connect": Practitioner.objects.filter(user=user, profession=PHYSICIAN).exists(),
         "checked": moment(box.polled_at),
         "next": moment(box.next_poll_at) if box.auto and connected else "",
         "problem": words.platform(box.result_code) if box.result_code and box.auto else None,

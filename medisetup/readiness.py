@@ -42,7 +42,8 @@ LICENCE_WARNING_DAY = 30
 class Item:
     """One line of the checklist. `applies`, `done`, `problem`, `waiting` are conditions on `User`.
 
-    `link` names the section's URL (`app:name`, taking the person's uuid), `#field` when one field is meant.
+    `link` names the section's URL (`app:name`, taking the person's uuid), `#field` when one field is meant;
+    empty when no page of the portal does it.
     """
 
     id: str
@@ -384,7 +385,7 @@ def licence_item() -> Item:
         "licence",
         _("Activer votre licence pour un an"),
         _("Continuer après les 45 jours provisoires"),
-        "person",
+        "",
         applies=IS_PHYSICIAN,
         done=Exists(rows.filter(state=state.ACTIVE, ends_on__gte=TODAY)),
         problem=Exists(

@@ -35,8 +35,8 @@ TAGS = {
 
 
 def link_of(line: Line, subject: User, *, owner: bool) -> str:
-    """Where the item is done; '' for what only the owner can do."""
-    if line.item.owner_only and not owner:
+    """Where the item is done; '' for what only the owner can do, or no page does."""
+    if not line.item.link or (line.item.owner_only and not owner):
         return ""
     name, _hash, field = line.item.link.partition("#")
     whole_site = name == "me" or name in ("ehealth:mailbox",) or name.startswith("accounts:key")

@@ -10,9 +10,9 @@ from django.utils.translation import gettext_lazy
 
 from accounts.access import assignable_roles
 from accounts.fields import EmailField, LoginField, NameField
-from accounts.models import Role, User
+from accounts.models import Practice, Role, User
 from practitioners.forms import EMPTY
-from practitioners.reference import profession_choices
+from practitioners.reference import HOUSE, profession_choices
 
 
 class NewPersonForm(forms.Form):
@@ -46,6 +46,10 @@ class NewPersonForm(forms.Form):
 
     def __init__(self, *args: Any, actor: User, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        if actor.practice.type != Practice.Type.FLAT_RATE_HOUSE:
+            self.fields["profession"].choices = [
+                choice for choice in [EMPTY, *profession_choices()] if choice[0] != HOUSE
+            ]
         allowed = assignable_roles(actor)
         self.fields["roles"].choices = [choice for choice in Role.choices if choice[0] in allowed]
         self.initial.setdefault("language", actor.language)

@@ -6,7 +6,8 @@ import pytest
 from django.test import Client
 from django.urls import reverse
 
-from accounts.models import Invitation, User
+from accounts.access import Capability
+from accounts.models import AuditEvent, Invitation, User
 from practitioners.models import Practitioner
 from tests.accounts.factories import PracticeFactory, UserFactory
 from tests.practitioners.factories import PractitionerFactory
@@ -115,6 +116,14 @@ def test_a_doctor_may_not_create_people(signed_in) -> None:
     assert client.get(reverse("practitioners:new")).status_code == 403
 
 
+def test_a_refused_page_is_noted(signed_in) -> None:
+    user = UserFactory()
+    assert signed_in(user).get(reverse("people")).status_code == 403
+    event = AuditEvent.objects.get(kind="account:access:refused")
+    assert (event.actor, event.details["page"]) == (user.uuid, "people")
+    assert event.details["wanted"] == Capability.SEE_PRACTICE_READINESS
+
+
 def test_health_and_help_are_public_and_the_rest_is_not() -> None:
     client = Client()
     assert client.get("/health/").json() == {"status": "ok"}
@@ -133,3 +142,29 @@ def test_errors_carry_the_policy_too() -> None:
     response = Client().get("/nowhere/")
     assert "default-src 'none'" in response.headers["Content-Security-Policy"]
     assert response.headers["X-Content-Type-Options"] == "nosniff"
+
+
+def test_a_house_is_created_in_a_flat_rate_house_only(signed_in) -> None:
+    url, house = reverse("practitioners:new"), new_person(profession="orgprimaryhealthcarecenter")
+    assert signed_in(UserFactory(roles=["admin"])).post(url, house).status_code == 422
+    practice = PracticeFactory(type="flat_rate_house")
+    assert signed_in(UserFactory(roles=["admin"], practice=practice)).post(url, house).status_code == 302
+
+
+@pytest.mark.parametrize("profession", ["persphysician", "persnurse", "persadministrative"])
+def test_every_link_of_the_checklist_leads_to_a_page_where_it_is_done(signed_in, profession) -> None:
+    person = PractitionerFactory(blank=True, profession=profession).user
+    client = signed_in(person)
+    context = client.get("/").context
+    links = [row["url"] for row in [*context["blocking"], *context["recommended"]] if row["url"]]
+    assert links
+    for link in links:
+        page = client.get(link, follow=True)
+        assert page.status_code == 200 and page.request["PATH_INFO"] != "/", link
+
+
+def test_a_nurse_is_not_sent_to_a_connection_she_cannot_have(signed_in) -> None:
+    nurse = PractitionerFactory(profession="persnurse").user
+    client = signed_in(nurse)
+    page = client.post(reverse("ehealth:switch_mailbox"), {"auto": "on"}, follow=True).content.decode()
+    assert reverse("ehealth:connection", args=[nurse.uuid]) not in page
