@@ -14,7 +14,7 @@ from accounts.access import Capability, capabilities
 from accounts.fields import BceField, identifier_message
 from accounts.models import User
 from accounts.sections import SectionForm
-from billing.bank import BankAccount, account
+from billing.bank import BankAccount, account, is_belgian
 from billing.bank import Invalid as InvalidAccount
 from billing.fields import BicField, IbanField, bank_message
 from billing.models import AssistantsAccount, FinancialSettings
@@ -142,12 +142,19 @@ class FinancialForm(SectionForm):
         ).select_related("user")
         return sorted(row.user.get_full_name() for row in rows)
 
+    def is_foreign(self) -> bool:
+        """Whether an insurer may refuse the stored account because it is not Belgian (rules 2.4)."""
+        return bool(self.initial["iban"]) and not is_belgian(self.initial["iban"])
+
     def initial_for(self, subject: User) -> dict[str, Any]:
         practitioner = Practitioner.objects.filter(user=subject).first()
         row = FinancialSettings.objects.filter(practitioner=practitioner).select_related("supervisor").first()
         row = row or FinancialSettings()
         shared = AssistantsAccount.objects.filter(practice=subject.practice).first()
         trainee = practitioner and practitioner.training_status == Practitioner.TrainingStatus.TRAINEE
+        if row.supervisor_id and not trainee:
+            # Saved in training, recognised since: everything becomes own and empty (rules 4.4).
+            row = FinancialSettings()
         default = FinancialSettings.Convention.CONVENTIONED if trainee else ""
         return {
             "company_name": practitioner.company_name if practitioner else "",

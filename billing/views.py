@@ -43,6 +43,7 @@ class Financial(SectionView):
         paying = actions.paying_account(form.practitioner) if form.is_trainee else ("", "")
         return {
             "trainees": form.trainees(),
+            "foreign": form.is_foreign(),
             "bank": self._known_bank(iban),
             "shared_bank": self._known_bank(shared),
             "paying_iban": bank.mask_iban(paying[0]) if paying[0] else "",

@@ -138,3 +138,24 @@ def test_a_manager_sees_the_end_of_an_account_and_keeps_it(signed_in) -> None:
     assert manager.post(url(doctor), typed).status_code == 302
     assert (stored(doctor).iban, stored(doctor).convention) == ("BE67001000001187", "non_conventioned")
     assert "BE67 0010 0000 1187" in signed_in(doctor).get(url(doctor)).content.decode()
+
+
+def test_once_recognised_everything_becomes_own_and_empty(signed_in) -> None:
+    senior = FinancialFactory().practitioner
+    trainee = PractitionerFactory(user__practice=senior.practice, trainee=True)
+    client = signed_in(trainee.user)
+    typed = {"version": 0, "convention": "conventioned", "supervisor": senior.uuid}
+    assert client.post(url(trainee.user), typed).status_code == 302
+    trainee.training_status = "recognised"
+    trainee.save()
+    form = client.get(url(trainee.user)).context["form"]
+    assert [form[name].value() for name in ("bce", "convention", "iban", "bic")] == ["", "", "", ""]
+    assert "supervisor" not in form.fields
+    assert client.post(url(trainee.user), answers(version=1)).status_code == 302
+    assert stored(trainee.user).supervisor is None
+
+
+def test_an_account_that_is_not_belgian_is_a_warning(signed_in, doctor) -> None:
+    client = signed_in(doctor)
+    assert client.post(url(doctor), answers(iban="LU28 0019 4006 4475 0000")).status_code == 302
+    assert "pas belge" in client.get(url(doctor)).content.decode()
