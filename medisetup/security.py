@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from django.core.exceptions import PermissionDenied
+from django.db import transaction
 from django.http import HttpRequest, HttpResponse
 
+from accounts import audit
 from accounts.access import Forbidden
 
 POLICY = "; ".join(
@@ -45,7 +47,7 @@ class HeadersMiddleware:
 
 
 class ForbiddenMiddleware:
-    """A missing capability answers 403, from whatever depth it was raised."""
+    """A missing capability answers 403, from whatever depth it was raised, and is noted (security SR-82)."""
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
         self.get_response = get_response
@@ -55,4 +57,12 @@ class ForbiddenMiddleware:
 
     def process_exception(self, request: HttpRequest, exception: Exception) -> None:
         if isinstance(exception, Forbidden):
+            if request.user.is_authenticated:
+                self.note(request, str(exception))
             raise PermissionDenied from exception
+
+    def note(self, request: HttpRequest, wanted: str) -> None:
+        match = request.resolver_match
+        page = match.view_name if match else ""
+        with transaction.atomic():
+            audit.record("account:access:refused", actor=request.user, wanted=wanted, page=page)
