@@ -215,7 +215,7 @@ def _enter_into_force(keystore: Keystore, assertion: Assertion, result: trial.Re
             return
         for older in Keystore.objects.in_force().filter(user=user):
             _leave(older, Keystore.State.REPLACED, reason="replaced", now=now, by=None)
-            _note("replaced", user, now, serial=older.serial)
+            _note("ehealth:keystore:replaced", user, now, serial=older.serial)
         _mine(keystore).update(
             state=Keystore.State.ACTIVE, result_code=result.code, tested_at=now, next_attempt_at=None
         )
@@ -223,13 +223,11 @@ def _enter_into_force(keystore: Keystore, assertion: Assertion, result: trial.Re
             next_poll_at=now, failures=0, result_code="", standby=result.standby
         )
         resume_waiting(user=user, now=now)
-        _note("connected", user, now, serial=keystore.serial)
+        _note("ehealth:keystore:connected", user, now, serial=keystore.serial)
 
 
-def _note(verb: str, user: User, now: datetime, **details: Any) -> None:
-    audit.record(
-        f"ehealth:keystore:{verb}", actor=None, system=sessions.SYSTEM, subject=user, at=now, **details
-    )
+def _note(kind: str, user: User, now: datetime, **details: Any) -> None:
+    audit.record(kind, actor=None, system=sessions.SYSTEM, subject=user, at=now, **details)
 
 
 def _try_later(keystore: Keystore, code: str, now: datetime) -> None:
@@ -244,7 +242,7 @@ def _refuse(keystore: Keystore, code: str, now: datetime) -> None:
             return
         Keystore.objects.filter(pk=keystore.pk).update(result_code=code[:40], tested_at=now)
         _leave(keystore, Keystore.State.REFUSED, reason="refused", now=now, by=None)
-        _note("refused", keystore.user, now, reason=code)
+        _note("ehealth:keystore:refused", keystore.user, now, reason=code)
 
 
 def retry_test(*, user: User, by: User, now: datetime) -> bool:
