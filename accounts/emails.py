@@ -64,6 +64,14 @@ NOTICES: dict[str, Promise] = {
     "keystore_stored": _("Un trousseau eHealth a été enregistré dans votre compte."),
     "keystore_disconnected": _("Votre trousseau eHealth a été retiré de votre compte."),
     "assistants_account_changed": _("Le compte bancaire partagé des assistants du cabinet a été modifié."),
+    "supervisor_lost": _(
+        "Votre maître de stage ne peut plus l'être. "
+        "Choisissez-en un autre dans vos données financières : d'ici là, elles sont incomplètes."
+    ),
+    "trainees_lost": _(
+        "Vous ne pouvez plus être maître de stage dans ce cabinet. "
+        "Les assistants qui vous avaient choisi sont avertis et en choisissent un autre."
+    ),
     "iban_changed": _("Un compte bancaire de vos préférences de facturation a été modifié."),
 }
 # A failed mail is tried again after these waits, then given up.

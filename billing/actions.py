@@ -1,17 +1,20 @@
-"""Saving the financial settings; which account pays a trainee."""
+"""Saving the financial settings; which account pays a trainee; a supervisor who can no longer be one."""
 
 from __future__ import annotations
 
 from datetime import datetime
 
+from django.db import transaction
+
 from accounts import audit, emails
 from accounts.actions.sections import Change, section_change
 from accounts.models import Role, User
 from billing.bank import BankAccount
-from billing.models import AssistantsAccount, FinancialSettings
+from billing.models import AssistantsAccount, FinancialSettings, able_to_supervise
 from practitioners.models import Practitioner
 
 ACCOUNT_FIELDS = ("iban", "bic", "bic_source")
+PER_SWEEP = 500
 MANAGERS = (Role.ADMIN, Role.USER_MANAGER)
 
 
@@ -100,3 +103,31 @@ def paying_account(practitioner: Practitioner) -> tuple[str, str]:
         else None
     )
     return (theirs.iban, theirs.bic) if theirs else ("", "")
+
+
+def tell_of_lost_supervisors(*, now: datetime) -> int:
+    """Tell trainee and supervisor, once, that the latter can no longer be one (rules 4.3). How many trainees.
+
+    Whatever made it so (account closed, new status, new profession) is found here, not where it happened.
+    """
+    able = able_to_supervise("supervisor__")
+    FinancialSettings.objects.filter(able, supervisor_lost_at__isnull=False).update(supervisor_lost_at=None)
+    lost = FinancialSettings.objects.filter(
+        ~able,
+        supervisor__isnull=False,
+        supervisor_lost_at=None,
+        practitioner__user__is_active=True,
+        practitioner__training_status=Practitioner.TrainingStatus.TRAINEE,
+    )
+    with transaction.atomic():
+        rows = list(
+            lost.select_for_update(skip_locked=True, of=("self",))
+            .select_related("practitioner__user", "supervisor__user")
+            .order_by("pk")[:PER_SWEEP]
+        )
+        for row in rows:
+            emails.queue("supervisor_lost", user=row.practitioner.user)
+        for senior in {row.supervisor.user for row in rows}:
+            emails.queue("trainees_lost", user=senior)
+        FinancialSettings.objects.filter(pk__in=[row.pk for row in rows]).update(supervisor_lost_at=now)
+    return len(rows)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 from django import forms
-from django.db.models import Q
 from django.urls import reverse_lazy
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
@@ -17,7 +16,7 @@ from accounts.sections import SectionForm
 from billing.bank import BankAccount, account, is_belgian
 from billing.bank import Invalid as InvalidAccount
 from billing.fields import BicField, IbanField, bank_message
-from billing.models import AssistantsAccount, FinancialSettings
+from billing.models import AssistantsAccount, FinancialSettings, able_to_supervise
 from practitioners.models import Practitioner
 from practitioners.reference import HOUSE, PHYSICIAN
 
@@ -28,12 +27,7 @@ BIC_URL = reverse_lazy("billing:bic")
 def supervisors(trainee: Practitioner) -> Any:
     """Active recognised physicians of the same practice, never oneself, never a trainee (rules 4.3)."""
     return (
-        Practitioner.objects.filter(
-            Q(training_status=Practitioner.TrainingStatus.RECOGNISED),
-            practice=trainee.practice,
-            profession=PHYSICIAN,
-            user__is_active=True,
-        )
+        Practitioner.objects.filter(able_to_supervise(), practice=trainee.practice)
         .exclude(pk=trainee.pk)
         .select_related("user")
         .order_by("user__last_name", "pk")

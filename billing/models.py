@@ -8,6 +8,7 @@ from django.utils.translation import gettext_lazy as _
 
 from accounts.models import Practice
 from practitioners.models import Practitioner
+from practitioners.reference import PHYSICIAN
 
 
 class BicSource(models.TextChoices):
@@ -20,6 +21,19 @@ def account_complete(prefix: str = "") -> Q:
     iban, bic, source = f"{prefix}iban", f"{prefix}bic", f"{prefix}bic_source"
     empty = Q(**{iban: "", bic: "", source: ""})
     return empty | ~Q(**{iban: ""}) & ~Q(**{bic: ""}) & ~Q(**{source: ""})
+
+
+def able_to_supervise(prefix: str = "") -> Q:
+    """Active recognised physicians (rules 4.3), as a condition on practitioners or, by `prefix`, on what
+    leads to one.
+    """
+    return Q(
+        **{
+            f"{prefix}user__is_active": True,
+            f"{prefix}profession": PHYSICIAN,
+            f"{prefix}training_status": Practitioner.TrainingStatus.RECOGNISED,
+        }
+    )
 
 
 class FinancialSettings(models.Model):
@@ -41,6 +55,8 @@ class FinancialSettings(models.Model):
     supervisor = models.ForeignKey(
         Practitioner, models.PROTECT, null=True, blank=True, related_name="trainees"
     )
+    # When both were told that the supervisor can no longer be one.
+    supervisor_lost_at = models.DateTimeField(null=True)
 
     class Meta:
         constraints = [

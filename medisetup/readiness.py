@@ -19,7 +19,7 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
 from accounts.models import Licence, PersonalKey, RoleGrant, SectionReview, User
-from billing.models import FinancialSettings
+from billing.models import FinancialSettings, able_to_supervise
 from ehealth.models import EdmgRegistration, Keystore, Mailbox, Mutuality
 from practitioners.models import Address, Practitioner, Telecom
 from practitioners.reference import HOUSE, NOT_CAREGIVERS, PHYSICIAN, professions
@@ -252,11 +252,7 @@ def connection_item() -> Item:
 
 def finance_items() -> list[Item]:
     own = filled("bce", "iban", "bic", "convention")
-    able = Q(
-        supervisor__user__is_active=True,
-        supervisor__profession=PHYSICIAN,
-        supervisor__training_status=Practitioner.TrainingStatus.RECOGNISED,
-    )
+    able = able_to_supervise("supervisor__")
     complete = able & filled(
         *(f"supervisor__financial__{name}" for name in ("bce", "iban", "bic", "convention"))
     )

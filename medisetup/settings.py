@@ -261,6 +261,7 @@ CELERY_BEAT_SCHEDULE = {
     "sweep connections": every("ehealth.tasks.sweep_connections", SWEEP_SECONDS),
     "poll mailboxes": every("ehealth.tasks.poll_due_mailboxes", SWEEP_SECONDS),
     "send mails": every("accounts.tasks.send_due_mails", SWEEP_SECONDS),
+    "tell of lost supervisors": every("billing.tasks.tell_of_lost_supervisors", SWEEP_SECONDS),
     "purge": every("accounts.tasks.purge_expired", 3600),
 }
 

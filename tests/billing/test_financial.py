@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import pytest
 from django.urls import reverse
+from django.utils import timezone
 
-from accounts.models import User
-from billing.actions import paying_account
+from accounts.models import Mail, User
+from billing.actions import paying_account, tell_of_lost_supervisors
 from billing.models import AssistantsAccount, FinancialSettings
 from tests.accounts.factories import UserFactory
 from tests.billing.factories import FinancialFactory
@@ -159,3 +160,25 @@ def test_an_account_that_is_not_belgian_is_a_warning(signed_in, doctor) -> None:
     client = signed_in(doctor)
     assert client.post(url(doctor), answers(iban="LU28 0019 4006 4475 0000")).status_code == 302
     assert "pas belge" in client.get(url(doctor)).content.decode()
+
+
+@pytest.mark.parametrize("why", ["deactivated", "became a trainee", "became a nurse"])
+def test_trainee_and_supervisor_are_told_once_when_it_ends(doctor, why) -> None:
+    senior = PractitionerFactory(user__practice=doctor.practice)
+    trainee = PractitionerFactory(user__practice=doctor.practice, trainee=True)
+    FinancialFactory(practitioner=trainee, iban="", bic="", bic_source="", supervisor=senior)
+    PractitionerFactory(user__practice=doctor.practice)
+    now = timezone.now()
+    assert tell_of_lost_supervisors(now=now) == 0
+    if why == "deactivated":
+        senior.user.is_active, senior.user.deactivated_at = False, now
+        senior.user.save()
+    senior.training_status = "trainee" if why == "became a trainee" else senior.training_status
+    senior.profession = "persnurse" if why == "became a nurse" else senior.profession
+    senior.save()
+    assert [tell_of_lost_supervisors(now=now) for _round in range(2)] == [1, 0]
+    told = {(mail.kind, mail.user) for mail in Mail.objects.all()}
+    assert told == {("supervisor_lost", trainee.user), ("trainees_lost", senior.user)}
+    FinancialSettings.objects.filter(practitioner=trainee).update(supervisor=doctor.practitioner)
+    assert tell_of_lost_supervisors(now=now) == 0
+    assert stored(trainee.user).supervisor_lost_at is None
