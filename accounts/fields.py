@@ -221,7 +221,7 @@ class JudgedField(forms.CharField):
     def has_changed(self, initial: Any, data: Any) -> bool:
         """Whether the canonical value differs: other separators are no change."""
         try:
-            return not self.disabled and self.clean(data) != (initial or "")
+            return not self.disabled and self.clean(data) != (self.clean(initial) if initial else "")
         except ValidationError:
             return True
 

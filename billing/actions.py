@@ -31,11 +31,11 @@ def save_financial(
     supervisor: Practitioner | None,
     account: BankAccount | None,
     assistants_account: BankAccount | None,
-    shared_shown: bool,
+    shared_changed: bool,
 ) -> None:
     """The tab « Données financières ».
 
-    A trainee keeps no account and no BCE of their own (rules 4.3). `shared_shown` False leaves the
+    A trainee keeps no account and no BCE of their own (rules 4.3). `shared_changed` False leaves the
     shared account alone. Raises `StaleSection`.
     """
     with section_change(user=user, section="billing/financial", by=by, version=version, now=now) as change:
@@ -55,8 +55,8 @@ def save_financial(
             },
         )
         if change.fields.get("iban", ("", ""))[0]:
-            emails.queue("iban_changed", user=user)
-        if shared_shown and not trainee:
+            emails.queue("iban_changed", user=user, context={"by": by, "when": now})
+        if shared_changed and not trainee:
             _share(user=user, by=by, now=now, account=assistants_account)
 
 
@@ -68,7 +68,7 @@ def _share(*, user: User, by: User, now: datetime, account: BankAccount | None) 
     """The practice's account for its trainees; managers are told when it changes."""
     row = AssistantsAccount.objects.select_for_update().filter(practice=user.practice).first()
     before = row.iban if row else ""
-    if before == (account.iban if account else ""):
+    if (before, row.bic if row else "") == ((account.iban, account.bic) if account else ("", "")):
         return
     if account is None:
         AssistantsAccount.objects.filter(practice=user.practice).delete()
@@ -82,7 +82,7 @@ def _share(*, user: User, by: User, now: datetime, account: BankAccount | None) 
         iban=[before, account.iban if account else ""],
     )
     for manager in User.objects.of_practice(user.practice).active().holding(*MANAGERS).exclude(pk=by.pk):
-        emails.queue("assistants_account_changed", user=manager)
+        emails.queue("assistants_account_changed", user=manager, context={"by": by, "when": now})
 
 
 def paying_account(practitioner: Practitioner) -> tuple[str, str]:

@@ -81,12 +81,15 @@ class FinancialForm(SectionForm):
     assistants_shared_iban = IbanField(
         label=gettext_lazy("Compte bancaire partagé des assistants"),
         required=False,
+        show_hidden_initial=True,
         help_text=gettext_lazy(
             "UNIQUEMENT si les eFact de vos assistants doivent être payées sur un autre compte. "
             "Il servira pour TOUS les assistants de TOUS les médecins de la pratique."
         ),
     )
-    assistants_shared_bic = BicField(label=gettext_lazy("BIC du compte partagé"), required=False)
+    assistants_shared_bic = BicField(
+        label=gettext_lazy("BIC du compte partagé"), required=False, show_hidden_initial=True
+    )
     confirm_shared = forms.BooleanField(
         label=gettext_lazy("Je confirme : ce compte concerne tous les assistants du cabinet"), required=False
     )
@@ -200,12 +203,17 @@ class FinancialForm(SectionForm):
             self.add_error(bic, bank_message(error.code))
             return None
 
+    def shared_changed(self) -> bool:
+        """Whether the person changed the practice's account as the page showed it; somebody else may have
+        saved another since, which an untouched field leaves alone.
+        """
+        return not {"assistants_shared_iban", "assistants_shared_bic"}.isdisjoint(self.changed_data)
+
     def _clean_shared(self, values: dict[str, Any]) -> None:
         if "confirm_shared" not in self.fields or "assistants_shared_iban" in self.errors:
             return
-        new = values["assistants_account"].iban if values["assistants_account"] else ""
         names = self.trainees()
-        if names and new != self.initial["assistants_shared_iban"] and not values.get("confirm_shared"):
+        if names and self.shared_changed() and not values.get("confirm_shared"):
             self.add_error(
                 "confirm_shared",
                 _("Ce changement concerne : %(names)s. Cochez la confirmation pour l'enregistrer.")
@@ -224,4 +232,4 @@ class FinancialForm(SectionForm):
         )
         return {
             name: self.cleaned_data.get(name) or ("" if name in names[:4] else None) for name in names
-        } | {"shared_shown": "assistants_shared_iban" in self.fields}
+        } | {"shared_changed": self.shared_changed()}

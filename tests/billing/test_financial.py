@@ -182,3 +182,21 @@ def test_trainee_and_supervisor_are_told_once_when_it_ends(doctor, why) -> None:
     FinancialSettings.objects.filter(practitioner=trainee).update(supervisor=doctor.practitioner)
     assert tell_of_lost_supervisors(now=now) == 0
     assert stored(trainee.user).supervisor_lost_at is None
+
+
+def test_an_untouched_shared_account_is_left_to_who_changed_it(signed_in, doctor) -> None:
+    other = PractitionerFactory(user__practice=doctor.practice).user
+    first, second = signed_in(doctor), signed_in(other)
+    shared = {"assistants_shared_iban": "BE54001000002197"}
+    assert first.post(url(doctor), answers() | shared).status_code == 302
+    form = second.get(url(other)).context["form"]
+    shown = {name: form[name].value() for name in ("assistants_shared_iban", "assistants_shared_bic")}
+    seen = shown | {f"initial-{name}": value for name, value in shown.items()}
+    assert 'name="initial-assistants_shared_iban"' in second.get(url(other)).content.decode()
+    changed = {"assistants_shared_iban": "BE90539000009932", "assistants_shared_bic": "NICABEBB"}
+    assert first.post(url(doctor), answers(version=1) | changed).status_code == 302
+    assert second.post(url(other), answers() | seen).status_code == 302
+    assert AssistantsAccount.objects.get().iban == "BE90539000009932"
+    corrected = changed | {"assistants_shared_bic": "KREDBEBB"}
+    assert first.post(url(doctor), answers(version=2) | corrected).status_code == 302
+    assert AssistantsAccount.objects.get().bic == "KREDBEBB"
