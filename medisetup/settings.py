@@ -8,7 +8,6 @@ from pathlib import Path
 
 import environ
 from celery.schedules import schedule
-from django.utils.translation import gettext_lazy as _
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 env = environ.FileAwareEnv()
@@ -192,7 +191,7 @@ STORAGES = {
 
 # --- languages -------------------------------------------------------------------------------
 LANGUAGE_CODE = "fr"
-LANGUAGES = [("fr", _("Français")), ("nl", _("Nederlands")), ("de", _("Deutsch")), ("en", _("English"))]
+LANGUAGES = [("fr", "Français"), ("nl", "Nederlands"), ("de", "Deutsch"), ("en", "English")]
 LOCALE_PATHS = [BASE_DIR / "locale"]
 FORMAT_MODULE_PATH = "medisetup.formats"
 USE_TZ = True
