@@ -127,7 +127,7 @@ def tell_of_lost_supervisors(*, now: datetime) -> int:
         )
         for row in rows:
             emails.queue("supervisor_lost", user=row.practitioner.user)
-        for senior in {row.supervisor.user for row in rows}:
+        for senior in {row.supervisor.user for row in rows if row.supervisor}:
             emails.queue("trainees_lost", user=senior)
         FinancialSettings.objects.filter(pk__in=[row.pk for row in rows]).update(supervisor_lost_at=now)
     return len(rows)

@@ -45,7 +45,9 @@ class UserFactory(factory.django.DjangoModelFactory):
     practice = factory.SubFactory(PracticeFactory)
     login = factory.Sequence(lambda number: f"personne{number}@example.be")
     login_key = factory.LazyAttribute(lambda user: canonical_login(user.login))
-    email = factory.LazyAttribute(lambda user: user.login if "@" in user.login else f"{user.login}@example.be")
+    email = factory.LazyAttribute(
+        lambda user: user.login if "@" in user.login else f"{user.login}@example.be"
+    )
     email_key = factory.LazyAttribute(lambda user: user.email.casefold())
     first_name = "Camille"
     last_name = factory.Sequence(lambda number: f"Personne{number}")
@@ -63,7 +65,9 @@ class UserFactory(factory.django.DjangoModelFactory):
 
     @factory.post_generation
     def verified(self: User, create: bool, extracted: bool | None, **_kwargs: Any) -> None:
-        EmailAddress.objects.create(user=self, email=self.email, verified=extracted is not False, primary=True)
+        EmailAddress.objects.create(
+            user=self, email=self.email, verified=extracted is not False, primary=True
+        )
 
     @factory.post_generation
     def key(self: User, create: bool, extracted: bool | None, **_kwargs: Any) -> None:
