@@ -32,7 +32,6 @@ SECTIONS = (
     "ehealth:edmg",
     "billing:financial",
 )
-FRAGMENTS = ("ehealth:connection_state", "ehealth:edmg_state")
 OWN = ("home", "help", "ehealth:mailbox", "accounts:key", "account_reauthenticate", "account_logout")
 KEY = ("backup", "import", "rotate", "revoke", "lost", "prepared", "session")
 MANAGERS = ("people", "practitioners:new")
