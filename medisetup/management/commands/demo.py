@@ -325,7 +325,7 @@ class Furnisher:
             supervisor=None,
             account=bank.account("BE67001000001187"),
             assistants_account=None,
-            shared_shown=False,
+            shared_changed=False,
         )
 
     def connect(self, user: User, someone: Someone) -> None:
