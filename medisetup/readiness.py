@@ -381,7 +381,7 @@ def licence_item() -> Item:
         "licence",
         _("Activer votre licence pour un an"),
         _("Continuer après les 45 jours provisoires"),
-        "",
+        "help#licence",
         applies=IS_PHYSICIAN,
         done=Exists(rows.filter(state=state.ACTIVE, ends_on__gte=TODAY)),
         problem=Exists(

@@ -35,11 +35,13 @@ TAGS = {
 
 
 def link_of(line: Line, subject: User, *, owner: bool) -> str:
-    """Where the item is done; '' for what only the owner can do, or no page does."""
-    if not line.item.link or (line.item.owner_only and not owner):
+    """Where the item is done; '' for what only the owner can do."""
+    if line.item.owner_only and not owner:
         return ""
     name, _hash, field = line.item.link.partition("#")
-    whole_site = name == "me" or name in ("ehealth:mailbox",) or name.startswith("accounts:key")
+    if name == "help":
+        return f"{reverse(name)}#{field}"
+    whole_site = name in ("me", "ehealth:mailbox") or name.startswith("accounts:key")
     url = reverse(name) if whole_site else reverse(name, args=[subject.uuid])
     return f"{url}#id_{field}" if field else url
 
