@@ -8,6 +8,7 @@ from pathlib import Path
 
 import environ
 from celery.schedules import schedule
+from django.conf.locale import LANG_INFO
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 env = environ.FileAwareEnv()
@@ -191,7 +192,7 @@ STORAGES = {
 
 # --- languages -------------------------------------------------------------------------------
 LANGUAGE_CODE = "fr"
-LANGUAGES = [("fr", "Français"), ("nl", "Nederlands"), ("de", "Deutsch"), ("en", "English")]
+LANGUAGES = [(code, LANG_INFO[code]["name_local"].capitalize()) for code in ("fr", "nl", "de", "en")]
 LOCALE_PATHS = [BASE_DIR / "locale"]
 FORMAT_MODULE_PATH = "medisetup.formats"
 USE_TZ = True
