@@ -32,8 +32,14 @@ NAMES = re.compile(
 )
 WORD = re.compile(r"[^\W\d_]{2}")
 SPOKEN = ("title", "aria-label", "alt", "placeholder", "data-label", "aria-description")
-# For whoever runs the portal, in French only: the terminal, and the notes of the demonstration.
-TERMINAL = ("medisetup/management", "medisetup/local", "medisetup/checks.py", "ehealth/simulator")
+# For whoever runs the portal: the terminal, the notes of the demonstration; languages in their own words.
+TERMINAL = (
+    "medisetup/settings.py",
+    "medisetup/management",
+    "medisetup/local",
+    "medisetup/checks.py",
+    "ehealth/simulator",
+)
 LAZY = ("gettext_lazy", "ngettext_lazy", "pgettext_lazy")
 EAGER = ("gettext", "ngettext", "pgettext")
 
