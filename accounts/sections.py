@@ -89,7 +89,6 @@ class SectionView(View):
     template_name: ClassVar[str] = "sections/section.html"
     title: ClassVar[str | Promise]
     button: ClassVar[str | Promise]
-    url_name: ClassVar[str]
     # Only the owner may post; others see the state and no form (rules 4.6).
     owner_only: ClassVar[bool] = False
     action: ClassVar[Callable[..., Any]]
