@@ -14,7 +14,7 @@ from accounts.access import Capability, capabilities
 
 
 def navigation(request: HttpRequest) -> dict[str, Any]:
-    """`nav`, `me`, `languages`, `support_email` for base.html; no query for strangers."""
+    """`nav`, `me`, `languages`, `help_url`, `demo`, `support_email` for base.html; no query for strangers."""
     user = getattr(request, "user", None)
     signed_in = user is not None and user.is_authenticated
     return {
@@ -31,6 +31,7 @@ def navigation(request: HttpRequest) -> dict[str, Any]:
             for code, _name in settings.LANGUAGES
         ],
         "help_url": reverse("help"),
+        "demo": settings.DEMO,
         "support_email": settings.SUPPORT_EMAIL,
     }
 

@@ -275,10 +275,12 @@ urlpatterns = [
 @pytest.mark.django_db
 @pytest.mark.parametrize("language", OTHERS)
 def test_the_letter_box_shows_no_french(language: str, settings: Settings, tmp_path: Path) -> None:
-    settings.OUTBOX_DIR, settings.ROOT_URLCONF = str(tmp_path), __name__
+    settings.OUTBOX_DIR, settings.ROOT_URLCONF, settings.DEMO = str(tmp_path), __name__, True
     (tmp_path / "a.log").write_text("Subject: X\nTo: a@b.be\nDate: Sun, 22 Nov 2026 20:00:00 -0000\n\nY\n")
     journal = Journal(language)
     with translation.override(language):
-        journal.answer("outbox", views.outbox(asked()))
+        page = views.outbox(asked())
+        journal.answer("outbox", page)
+        assert b'class="demo"' in page.content
         journal.answer("mail", views.outbox_mail(asked(), "a.0"))
     journal.judge()

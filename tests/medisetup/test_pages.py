@@ -30,6 +30,11 @@ def test_the_initials_open_ones_configuration(signed_in) -> None:
     assert client.get(reverse("me")).url == reverse("practitioners:general", args=[user.uuid])
 
 
+def test_help_is_one_click_away(signed_in) -> None:
+    page = signed_in(PractitionerFactory().user).get("/").content.decode()
+    assert f'href="{reverse("help")}"' in page
+
+
 def test_a_manager_sees_the_own_practice_only(signed_in) -> None:
     ours = PractitionerFactory(user__last_name="Denotrecabinet").user
     PractitionerFactory(user__last_name="Dunautrecabinet")
