@@ -62,12 +62,14 @@ class Financial(SectionView):
 
 @require_GET
 def bic(request: HttpRequest) -> JsonResponse:
-    """{bic, bank, error}: what the server derives; the form derives it again on submit."""
+    """{bic, bank, error, missing}: what the server derives; the form derives it again on submit.
+
+    `missing`: the IBAN is good and its BIC is not in the register, so the field for it opens.
+    """
     try:
         number = bank.iban(request.GET.get("iban", "")[:60])
     except bank.Invalid as error:
-        return JsonResponse({"bic": "", "bank": "", "error": bank_message(error.code)})
+        return JsonResponse({"bic": "", "bank": "", "error": bank_message(error.code), "missing": False})
     found = bank.derive_bic(number) or ""
-    return JsonResponse(
-        {"bic": found, "bank": bank.bank_name(number), "error": "" if found else bank_message("bic_required")}
-    )
+    error = "" if found else bank_message("bic_required")
+    return JsonResponse({"bic": found, "bank": bank.bank_name(number), "error": error, "missing": not found})

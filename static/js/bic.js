@@ -31,8 +31,9 @@ function watch(input, place) {
   const look = async (iban) => {
     request = new AbortController();
     try {
-      const { bic, bank, error } = await ask(input, iban, request.signal);
-      show(place, error ? "error" : "found", bic, error || bank || "");
+      const { bic, bank, error, missing } = await ask(input, iban, request.signal);
+      const state = missing ? "missing" : error ? "error" : "found";
+      show(place, state, bic, error || bank || "");
     } catch (problem) {
       if (problem.name !== "AbortError") show(place, "", "", place.dataset.unavailable);
     }

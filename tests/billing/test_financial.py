@@ -122,7 +122,9 @@ def test_the_bic_is_told_while_typing(signed_in, doctor) -> None:
     client = signed_in(doctor)
     found = client.get(reverse("billing:bic"), {"iban": "BE67 0010 0000 1187"}).json()
     assert (found["bic"], found["error"]) == ("GEBABEBB", "")
-    assert client.get(reverse("billing:bic"), {"iban": "BE69001000001187"}).json()["error"]
+    wrong = client.get(reverse("billing:bic"), {"iban": "BE69001000001187"}).json()
+    assert wrong["error"] and not wrong["missing"]
+    assert client.get(reverse("billing:bic"), {"iban": "BE90539000009932"}).json()["missing"]
 
 
 def test_a_receptionist_has_no_financial_section(signed_in) -> None:
