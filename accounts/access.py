@@ -9,9 +9,11 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 from uuid import UUID
 
+from django.db import transaction
 from django.http import Http404
 
-from accounts.models import BillingAddress, Role, User
+from accounts import audit
+from accounts.models import BillingAddress, Practice, Role, User
 
 if TYPE_CHECKING:
     from django.db.models import QuerySet
@@ -30,12 +32,17 @@ class Capability(StrEnum):
     MANAGE_BILLING_ADDRESSES = "manage_billing_addresses"
     REQUEST_LICENCE = "request_licence"
     RESET_KEY = "reset_key"
+    SEE_PLATFORM = "see_platform"
+    ACTIVATE_LICENCE = "activate_licence"
 
 
+# Of the portal's own staff, over all practices; no role of a practice has them.
+STAFF = frozenset({Capability.SEE_PLATFORM, Capability.ACTIVATE_LICENCE})
+OF_A_PRACTICE = frozenset(Capability) - STAFF
 ADMINISTRATORS_ONLY = {Capability.ASSIGN_USER_MANAGER, Capability.ASSIGN_ADMIN, Capability.RESET_KEY}
-MANAGER = frozenset(Capability) - ADMINISTRATORS_ONLY
+MANAGER = OF_A_PRACTICE - ADMINISTRATORS_ONLY
 MATRIX: dict[str, frozenset[Capability]] = {
-    Role.ADMIN: frozenset(Capability),
+    Role.ADMIN: OF_A_PRACTICE,
     Role.USER_MANAGER: MANAGER,
 }
 
@@ -45,8 +52,9 @@ class Forbidden(Exception):
 
 
 def capabilities(actor: User) -> frozenset[Capability]:
-    """All that the actor's roles allow, inside the actor's own practice."""
-    return frozenset[Capability]().union(*(MATRIX.get(role, frozenset()) for role in actor.roles()))
+    """All that the actor's roles allow inside the actor's own practice, and staff's over all of them."""
+    own = frozenset[Capability]().union(*(MATRIX.get(role, frozenset()) for role in actor.roles()))
+    return own | STAFF if actor.is_staff else own
 
 
 def require(actor: User, capability: Capability) -> None:
@@ -60,6 +68,31 @@ def visible_users(actor: User) -> UserQuerySet:
     if Capability.SEE_PRACTICE_READINESS in capabilities(actor):
         return users
     return users.filter(pk=actor.pk)
+
+
+def any_practice_or_404(actor: User, uuid: UUID) -> Practice:
+    """A practice that staff looks at; the reading is in the practice's journal. `Forbidden` for others."""
+    require(actor, Capability.SEE_PLATFORM)
+    practice = Practice.objects.filter(uuid=uuid).first()
+    if practice is None:
+        raise Http404
+    with transaction.atomic():
+        audit.record("platform:practice:read", actor=actor, practice=practice)
+    return practice
+
+
+def anybody_or_404(actor: User, uuid: UUID) -> User:
+    """A person that staff looks at, of whatever practice; the reading is in the person's history.
+
+    `Forbidden` for others.
+    """
+    require(actor, Capability.SEE_PLATFORM)
+    subject = User.objects.get_queryset().select_related("practice").filter(uuid=uuid).first()
+    if subject is None:
+        raise Http404
+    with transaction.atomic():
+        audit.record("platform:person:read", actor=actor, subject=subject)
+    return subject
 
 
 def subject_or_404(actor: User, uuid: UUID) -> User:

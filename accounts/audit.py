@@ -11,7 +11,7 @@ from typing import Any
 from django.db import connection
 from django.utils import timezone
 
-from accounts.models import AuditEvent, User
+from accounts.models import AuditEvent, Practice, User
 from accounts.origin import current_request
 
 KINDS = frozenset(
@@ -30,6 +30,8 @@ KINDS = frozenset(
         "account:email:verified",
         "account:role:granted",
         "account:role:taken",
+        "account:staff:granted",
+        "account:staff:taken",
         "account:invitation:sent",
         "account:invitation:revoked",
         "account:address:created",
@@ -70,6 +72,8 @@ KINDS = frozenset(
         "ehealth:edmg:answered",
         "ehealth:mailbox:switched",
         "ehealth:mailbox:fetched",
+        "platform:practice:read",
+        "platform:person:read",
     }
 )
 MASKED = ("ssin", "nihii", "house_nihii", "house_contact_ssin", "iban", "assistants_shared_iban", "bce")
@@ -94,11 +98,12 @@ def record(
     *,
     actor: User | None,
     subject: User | None = None,
+    practice: Practice | None = None,
     system: str = "",
     at: datetime | None = None,
     **details: Any,
 ) -> AuditEvent:
-    """Write one event. `actor` None needs the name of a system process.
+    """Write one event. `actor` None needs the name of a system process; `practice`: where no person is meant.
 
     Raises `UnknownKind` for an unknown kind or a detail that names a secret, `RuntimeError` outside a
     transaction.
@@ -114,7 +119,7 @@ def record(
         kind=kind,
         actor=actor.uuid if actor else None,
         actor_name=actor.get_full_name() if actor else system,
-        practice=person.practice.uuid if person else None,
+        practice=practice.uuid if practice else person.practice.uuid if person else None,
         subject=subject.uuid if subject else None,
         subject_name=subject.get_full_name() if subject else "",
         request_id=facts.request_id,

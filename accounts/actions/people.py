@@ -237,6 +237,19 @@ def _grant(user: User, roles: frozenset[str], *, by: User | None, now: datetime)
         _record("account:role:granted", by=by, subject=user, at=now, role=role)
 
 
+def set_staff(*, user: User, staff: bool, now: datetime) -> bool:
+    """Make somebody one of the portal's own staff, or no longer. The installation's act; True if changed."""
+    with transaction.atomic():
+        lock_practice(user)
+        user.refresh_from_db(fields=["is_staff"])
+        if user.is_staff == staff:
+            return False
+        user.is_staff = staff
+        user.save(update_fields=["is_staff"])
+        _record("account:staff:granted" if staff else "account:staff:taken", by=None, subject=user, at=now)
+    return True
+
+
 def lock_practice(user: User) -> None:
     """Serialise what may take away a practice's last administrator, then hold the user's row."""
     Practice.objects.select_for_update().get(pk=user.practice_id)

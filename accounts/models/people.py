@@ -108,6 +108,8 @@ class User(AbstractBaseUser):
     language = models.CharField(_("Langue"), max_length=2, choices=settings.LANGUAGES, default="fr")
 
     is_active = models.BooleanField(default=True)
+    # Works for the portal, over all practices; given and taken by `manage.py staff` alone.
+    is_staff = models.BooleanField(default=False)
     created_at = models.DateTimeField(auto_now_add=True)
     created_by = models.ForeignKey("self", models.PROTECT, null=True, related_name="+")
     activated_at = models.DateTimeField(null=True)
