@@ -57,6 +57,10 @@ def refuse_unsafe(**_kwargs: Any) -> list[Error]:
             "EHEALTH_ENVIRONMENT: simulation, acceptance or production",
         ),
         (
+            bool(settings.EHEALTH_CAPTURE_DIR) and not simulation,
+            "EHEALTH_CAPTURE_DIR: messages are kept in a simulation only",
+        ),
+        (
             settings.KEY_SESSION_PROOF not in ("required", "warn", "off"),
             "KEY_SESSION_PROOF: required, warn or off",
         ),

@@ -22,7 +22,7 @@ from accounts import audit
 from ehealth import custody
 from ehealth.actions import sessions
 from ehealth.actions.exchanges import refuse_in_transaction, row
-from ehealth.client import mailbox, sts
+from ehealth.client import mailbox
 from ehealth.client.conversation import ExchangeFacts
 from ehealth.client.errors import PlatformError
 from ehealth.client.platform import Assertion, Identity, Platform
@@ -145,7 +145,9 @@ def _token(known: Platform, box: Box, identity: Identity, page: Page, latest: fl
         return custody.assertion(box.keystore.session)
     if time.monotonic() >= latest:
         return None
-    page.renewed = sts.request_assertion(known, identity, now=timezone.now(), trace=page.facts.append)
+    session = box.keystore.session
+    old = custody.assertion(session) if sessions.has_live_session(box.keystore, timezone.now()) else None
+    page.renewed = sessions.new_token(known, identity, old, page.facts.append)
     return page.renewed
 
 

@@ -17,8 +17,9 @@ from accounts.models import User
 from ehealth import custody
 from ehealth.actions.exchanges import exchanges
 from ehealth.client import sts
-from ehealth.client.errors import PlatformError
-from ehealth.client.platform import Assertion, Identity
+from ehealth.client.conversation import Trace
+from ehealth.client.errors import Faulted, PlatformError
+from ehealth.client.platform import Assertion, Identity, Platform
 from ehealth.configuration import platform
 from ehealth.models import Keystore, Mailbox, PlatformSession
 
@@ -110,7 +111,7 @@ def _renewed(keystore: Keystore, live: Live | None, now: datetime) -> Live | Non
             raise RenewalUnderway
         return live
     try:
-        assertion = obtain(keystore, now)
+        assertion = obtain(keystore, live, now)
     except PlatformError:
         if live is None:
             raise
@@ -134,14 +135,25 @@ def release(keystore: Keystore) -> None:
     Keystore.objects.in_force().filter(pk=keystore.pk).update(next_attempt_at=None)
 
 
-def obtain(keystore: Keystore, now: datetime) -> Assertion:
-    """A new token from the STS; PlatformError otherwise."""
+def obtain(keystore: Keystore, live: Live | None, now: datetime) -> Assertion:
+    """A new token from the STS, in the place of the one in use if there is one; PlatformError otherwise."""
     source = holder(keystore, now)
     if source is None:
         raise RenewalUnderway
     with exchanges(keystore.user) as trace:
         identity = custody.identity(source, keystore.ssin)
-        return sts.request_assertion(platform(), identity, now=timezone.now(), trace=trace)
+        return new_token(platform(), identity, live.assertion if live else None, trace)
+
+
+def new_token(known: Platform, identity: Identity, old: Assertion | None, trace: Trace) -> Assertion:
+    """By Renew while a token is in use; by Issue without one, or when the platform will not renew it."""
+    if old:
+        try:
+            return sts.renew_assertion(known, identity, old, now=timezone.now(), trace=trace)
+        except Faulted as error:
+            if error.retry:
+                raise
+    return sts.request_assertion(known, identity, now=timezone.now(), trace=trace)
 
 
 def keep(keystore: Keystore, assertion: Assertion, now: datetime) -> bool:

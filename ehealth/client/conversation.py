@@ -2,15 +2,17 @@
 
 import hashlib
 import time
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import TypeVar
 from urllib.parse import urlsplit
 
 from ehealth.client import names
+from ehealth.client.capture import keep
 from ehealth.client.contracts import check_envelope
 from ehealth.client.errors import Faulted, Malformed, NotAuthentic, PlatformError, TimedOut, Unreachable
+from ehealth.client.multipart import MULTIPART, Parts, unpack
 from ehealth.client.platform import Platform
 from ehealth.client.transport import Reply, post
 from ehealth.client.xml import Element, ids_are_unique, parse, text_of
@@ -45,7 +47,7 @@ Trace = Callable[[ExchangeFacts], None]
 @dataclass(frozen=True)
 class Question:
     """One call to make. `build` writes a new signed message for the instant it is sent; `answer` is its
-    root's tag.
+    root's tag; `attachments`: the answer may bring some.
     """
 
     service: str
@@ -54,14 +56,18 @@ class Question:
     answer: str
     build: Callable[[datetime], bytes]
     reference: str = ""
+    attachments: bool = False
 
 
 @dataclass(frozen=True)
 class Received:
-    """An answer that keeps to the contract: the element of the body, and the octets it was read from."""
+    """An answer that keeps to the contract: the element of the body, the octets it was read from, and its
+    attachments by Content-ID.
+    """
 
     element: Element
     octets: bytes
+    attachments: Mapping[str, bytes] = field(default_factory=dict, repr=False)
 
 
 def ask(
@@ -116,7 +122,10 @@ class _Try:
         reply: Reply | None = None
         code = "interrupted"
         try:
-            reply = post(self.platform, self.address, self.question.action, request, seconds=seconds)
+            reply = post(
+                self.platform, self.address, self.question.action, request,
+                seconds=seconds, attachments=self.question.attachments,
+            )  # fmt: skip
             result = read(received(reply, self.question.answer))
             code = "OK"
             return result
@@ -125,6 +134,7 @@ class _Try:
             raise
         finally:
             self._record(facts, reply, code, time.monotonic() - begun)
+            self._capture(request, reply)
 
     def _facts(self, request: bytes) -> ExchangeFacts:
         question = self.question
@@ -148,6 +158,12 @@ class _Try:
             )
         )
 
+    def _capture(self, request: bytes, reply: Reply | None) -> None:
+        if self.platform.capture:
+            service, operation = self.question.service, self.question.operation
+            body, content_type = (reply.body, reply.content_type) if reply else (b"", "")
+            keep(self.platform.capture, service, operation, request, body, content_type)
+
 
 def received(reply: Reply, answer: str) -> Received:
     """The content of a body: SOAP in order, identifiers unique, no fault, valid, and the element that was
@@ -156,7 +172,9 @@ def received(reply: Reply, answer: str) -> Received:
     Faulted for a fault, whatever the HTTP status; NotAuthentic for doubled parts or identifiers; else
     Malformed.
     """
-    envelope = parse(reply.body)
+    multipart = reply.content_type.strip().lower().startswith(MULTIPART)
+    parts = unpack(reply.content_type, reply.body) if multipart else Parts(reply.body, {})
+    envelope = parse(parts.root)
     body = _body(envelope)
     if not ids_are_unique(envelope):
         raise NotAuthentic("identifiers")
@@ -168,7 +186,7 @@ def received(reply: Reply, answer: str) -> Received:
     check_envelope(envelope)
     if element.tag != answer:
         raise Malformed("another answer")
-    return Received(element, reply.body)
+    return Received(element, parts.root, parts.attachments)
 
 
 def _body(envelope: Element) -> Element:

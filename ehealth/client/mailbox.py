@@ -1,19 +1,23 @@
-"""eHealthBox consultation v3: the state of a box and the list of what lies in it."""
+"""eHealthBox consultation v3: the state of a box, the list of what lies in it, and one message at a time."""
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from datetime import date, datetime
-from typing import Any
+from typing import Any, Literal
 
 from ehealth.client import names
+from ehealth.client.blobs import octets_of
 from ehealth.client.contracts import message
 from ehealth.client.conversation import Question, Received, Trace, ask
-from ehealth.client.errors import Detail, Malformed, Refused, clean
+from ehealth.client.errors import Detail, Malformed, NotAuthentic, Refused, clean
 from ehealth.client.platform import Assertion, Identity, Platform
 from ehealth.client.wsse import with_assertion
-from ehealth.client.xml import Element, text_of
+from ehealth.client.xml import Element, instant, text_of
 
 PAGE = 100
+Box = Literal["INBOX", "SENTBOX", "BININBOX", "BINSENTBOX"]
 _SUCCESS = "100"
+_ATTACHED = "cid:"
 
 
 @dataclass(frozen=True)
@@ -50,6 +54,27 @@ class Message:
     has_annex: bool
 
 
+@dataclass(frozen=True)
+class FullMessage:
+    """One message with its document; `content` as sent, sealed when the sender encrypted it."""
+
+    message_id: str
+    publication_id: str
+    title: str
+    mime_type: str
+    content: bytes = field(repr=False)
+
+
+@dataclass(frozen=True)
+class Acknowledgment:
+    """How far a message that was sent came at one recipient."""
+
+    recipient_id: str
+    published: datetime | None
+    received: datetime | None
+    read: datetime | None
+
+
 def box_info(
     platform: Platform, identity: Identity, assertion: Assertion, *, now: datetime, trace: Trace | None = None
 ) -> BoxInfo:
@@ -60,30 +85,78 @@ def box_info(
 
 def list_messages(
     platform: Platform, identity: Identity, assertion: Assertion, *,
-    start: int = 1, end: int = PAGE, now: datetime, trace: Trace | None = None,
+    source: Box = "INBOX", start: int = 1, end: int = PAGE, now: datetime, trace: Trace | None = None,
 ) -> tuple[Message, ...]:  # fmt: skip
-    """Messages `start` to `end` of the holder's inbox, newest first, counted from 1, at most 100 a call.
+    """Messages `start` to `end` of the holder's box, newest first, counted from 1, at most 100 a call.
 
     A message that arrives between two calls shifts the pages: the same one may come twice.
     """
     if not 1 <= start <= end < start + PAGE:
         raise ValueError("at most 100 messages, counted from 1")
-    fields = {"Source": "INBOX", "StartIndex": start, "EndIndex": end}
+    fields = {"Source": source, "StartIndex": start, "EndIndex": end}
     question = _question("getMessagesList", "GetMessagesList", fields, identity, assertion)
     return ask(platform, question, _messages, now=now, trace=trace)
 
 
+def full_message(
+    platform: Platform, identity: Identity, assertion: Assertion, *,
+    message_id: str, now: datetime, trace: Trace | None = None,
+) -> FullMessage:  # fmt: skip
+    """One message of the inbox; to its sender it then counts as read."""
+    fields = {"Source": "INBOX", "MessageId": message_id}
+    question = _question("getFullMessage", "GetFullMessage", fields, identity, assertion, attachments=True)
+
+    def read(answer: Received) -> FullMessage:
+        return _full(answer, message_id)
+
+    return ask(platform, question, read, now=now, trace=trace)
+
+
+def acknowledgments(
+    platform: Platform, identity: Identity, assertion: Assertion, *,
+    message_id: str, now: datetime, trace: Trace | None = None,
+) -> tuple[Acknowledgment, ...]:  # fmt: skip
+    """How far a message of the sent box came, per recipient."""
+    operation, name = "getMessageAcknowledgmentsStatus", "GetMessageAcknowledgmentsStatus"
+    fields = {"MessageId": message_id, "StartIndex": 1, "EndIndex": PAGE}
+    question = _question(operation, name, fields, identity, assertion)
+    return ask(platform, question, _rows, now=now, trace=trace)
+
+
+def move(
+    platform: Platform, identity: Identity, assertion: Assertion, *,
+    source: Box, destination: Box, message_ids: Sequence[str], now: datetime, trace: Trace | None = None,
+) -> tuple[str, ...]:  # fmt: skip
+    """Move at most 100 messages to another of the holder's boxes; the identifiers that were moved."""
+    fields = {"Source": source, "Destination": destination, "MessageId": list(message_ids)}
+    question = _question("moveMessage", "MoveMessage", fields, identity, assertion)
+    return ask(platform, question, _identifiers, now=now, trace=trace)
+
+
+def delete(
+    platform: Platform, identity: Identity, assertion: Assertion, *,
+    source: Box, message_ids: Sequence[str], now: datetime, trace: Trace | None = None,
+) -> tuple[str, ...]:  # fmt: skip
+    """Delete at most 100 messages for good; the identifiers that were deleted."""
+    fields = {"Source": source, "MessageId": list(message_ids)}
+    question = _question("deleteMessage", "DeleteMessage", fields, identity, assertion)
+    return ask(platform, question, _identifiers, now=now, trace=trace)
+
+
 def _question(
-    operation: str, name: str, fields: dict[str, Any], identity: Identity, assertion: Assertion
-) -> Question:
+    operation: str, name: str, fields: dict[str, Any], identity: Identity, assertion: Assertion,
+    *, attachments: bool = False,
+) -> Question:  # fmt: skip
     def build(moment: datetime) -> bytes:
         return with_assertion(message("mailbox.wsdl", operation, **fields), identity, assertion, moment)
 
     due = f"{{{names.MAILBOX}}}{name}Response"
-    return Question("mailbox", operation, f"{names.MAILBOX}:{operation}", due, build)
+    action = f"{names.MAILBOX}:{operation}"
+    return Question("mailbox", operation, action, due, build, attachments=attachments)
 
 
-def _accept(answer: Received) -> Element:
+def accept(answer: Received) -> Element:
+    """The element of an answer whose status is success; Refused with its code otherwise."""
     code = text_of(answer.element, "Status/Code")
     if code != _SUCCESS:
         raise Refused(code, [Detail(code, message=clean(text_of(answer.element, "Status/Message")))])
@@ -91,7 +164,7 @@ def _accept(answer: Received) -> Element:
 
 
 def _box(answer: Received) -> BoxInfo:
-    element = _accept(answer)
+    element = accept(answer)
     if element.find("BoxId") is None:
         raise Malformed("no box")
     return BoxInfo(
@@ -105,7 +178,56 @@ def _box(answer: Received) -> BoxInfo:
 
 
 def _messages(answer: Received) -> tuple[Message, ...]:
-    return tuple(_message(element) for element in _accept(answer).findall("Message"))
+    return tuple(_message(element) for element in accept(answer).findall("Message"))
+
+
+def _full(answer: Received, message_id: str) -> FullMessage:
+    found = accept(answer).find("Message")
+    if found is None:
+        raise Malformed("no message")
+    if found.get("MessageId") != message_id:
+        raise NotAuthentic("another message")
+    document = found.find("ContentContext/Content/Document")
+    return FullMessage(
+        message_id=message_id,
+        publication_id=clean(text_of(found, "PublicationId")),
+        title=clean(text_of(document, "Title")),
+        mime_type=clean(text_of(document, "MimeType")),
+        content=_content(document, answer),
+    )
+
+
+def _content(document: Element, answer: Received) -> bytes:
+    """What stands in the message itself, or the one attachment it names."""
+    inline = document.find("EncryptableTextContent")
+    if inline is not None:
+        return octets_of(inline)
+    pointer = text_of(document, "EncryptableBinaryContent")
+    attached = answer.attachments.get(pointer.removeprefix(_ATTACHED))
+    if not pointer.startswith(_ATTACHED) or attached is None:
+        raise Malformed("attachment")
+    return attached
+
+
+def _rows(answer: Received) -> tuple[Acknowledgment, ...]:
+    return tuple(
+        Acknowledgment(
+            recipient_id=clean(text_of(row, "Recipient/Id")),
+            published=_moment(row, "Published"),
+            received=_moment(row, "Received"),
+            read=_moment(row, "Read"),
+        )
+        for row in accept(answer).findall("AcknowledgmentsStatus/Row")
+    )
+
+
+def _moment(row: Element, name: str) -> datetime | None:
+    written = text_of(row, name)
+    return instant(written) if written else None
+
+
+def _identifiers(answer: Received) -> tuple[str, ...]:
+    return tuple(found.text for found in accept(answer).findall("MessageId"))
 
 
 def _message(element: Element) -> Message:

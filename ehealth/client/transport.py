@@ -8,7 +8,7 @@ import socket
 import ssl
 import threading
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -26,6 +26,7 @@ from urllib3.exceptions import (
 
 from ehealth.client.deadline import Deadline, watched
 from ehealth.client.errors import Malformed, NotAuthentic, PlatformError, TimedOut, Unreachable
+from ehealth.client.multipart import MULTIPART
 from ehealth.client.platform import Platform
 
 _CHUNK = 64 * 1024
@@ -35,10 +36,13 @@ _CHARSETS = frozenset({"", "utf-8", "utf-16"})
 
 @dataclass(frozen=True)
 class Reply:
-    """The unpacked body of an answer with HTTP status 200 or 500 and content type text/xml."""
+    """The unpacked body of an answer with HTTP status 200 or 500; its content type is text/xml or, where
+    attachments may come, multipart/related.
+    """
 
     status: int
     body: bytes
+    content_type: str = field(default="text/xml", compare=False)
 
 
 class _Call(threading.local):
@@ -111,8 +115,10 @@ def _pools(ca: Path | None, connections: int) -> urllib3.PoolManager:
 os.register_at_fork(after_in_child=_pools.cache_clear)
 
 
-def post(platform: Platform, address: str, action: str, body: bytes, *, seconds: float) -> Reply:
-    """Send a SOAP 1.1 message and return the answer, all within `seconds`.
+def post(
+    platform: Platform, address: str, action: str, body: bytes, *, seconds: float, attachments: bool = False
+) -> Reply:
+    """Send a SOAP 1.1 message and return the answer, all within `seconds`; `attachments`: it may bring some.
 
     Unreachable, TimedOut, NotAuthentic (the server's certificate) or Malformed otherwise. The last two and a
     `sent` of the first two mean that the platform may have acted.
@@ -120,7 +126,7 @@ def post(platform: Platform, address: str, action: str, body: bytes, *, seconds:
     _call.deadline = deadline = watched(seconds)
     _call.sent = False
     try:
-        return _exchange(platform, address, action, body, deadline)
+        return _exchange(platform, address, action, body, deadline, attachments)
     except (HTTPError, OSError) as error:
         raise _translated(error, deadline) from error
     finally:
@@ -128,12 +134,14 @@ def post(platform: Platform, address: str, action: str, body: bytes, *, seconds:
         _call.deadline = None
 
 
-def _exchange(platform: Platform, address: str, action: str, body: bytes, deadline: Deadline) -> Reply:
+def _exchange(
+    platform: Platform, address: str, action: str, body: bytes, deadline: Deadline, attachments: bool
+) -> Reply:
     headers = {
         "Content-Type": "text/xml; charset=UTF-8",
         "SOAPAction": f'"{action}"',
         "User-Agent": platform.user_agent,
-        "Accept": "text/xml",
+        "Accept": f"text/xml, {MULTIPART}" if attachments else "text/xml",
         "Accept-Encoding": "gzip",
     }
     left = deadline.remaining()
@@ -146,10 +154,10 @@ def _exchange(platform: Platform, address: str, action: str, body: bytes, deadli
     )  # fmt: skip
     with _closed_on_error(response):
         _check_time(deadline)
-        _check_head(response)
+        content_type = _check_head(response, attachments)
         unpacked = _read(response, platform.max_response)
         _check_time(deadline)
-    return Reply(response.status, unpacked)
+    return Reply(response.status, unpacked, content_type)
 
 
 def _check_time(deadline: Deadline) -> None:
@@ -168,17 +176,21 @@ def _closed_on_error(response: urllib3.BaseHTTPResponse) -> Iterator[None]:
         raise
 
 
-def _check_head(response: urllib3.BaseHTTPResponse) -> None:
+def _check_head(response: urllib3.BaseHTTPResponse, attachments: bool) -> str:
+    """The content type, once status, type and packing are such as we asked for."""
     if response.status in _GATEWAY_DOWN:
         raise Unreachable(f"http status {response.status}", sent=True)
     if response.status not in (200, 500):
         raise Malformed(f"http status {response.status}")
-    kind, _, parameters = response.headers.get("Content-Type", "").partition(";")
+    content_type = str(response.headers.get("Content-Type", ""))
+    kind, _, parameters = content_type.partition(";")
+    kind = kind.strip().lower()
     charset = parameters.strip().lower().removeprefix("charset=").strip('"')
-    if kind.strip().lower() != "text/xml" or charset not in _CHARSETS:
+    if not (kind == "text/xml" and charset in _CHARSETS) and not (attachments and kind == MULTIPART):
         raise Malformed("content type")
     if response.headers.get("Content-Encoding", "identity").strip().lower() not in ("identity", "gzip"):
         raise Malformed("content encoding")
+    return content_type
 
 
 def _read(response: urllib3.BaseHTTPResponse, limit: int) -> bytes:

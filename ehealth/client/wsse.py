@@ -18,11 +18,17 @@ from ehealth.client.signatures import Reference, b64, signed_parts
 from ehealth.client.xml import Element, canonical, stamp
 
 LIFETIME = timedelta(seconds=60)
+_EMBEDDED = re.compile(rb"<(?:\w+:)?Assertion[\s>].*?</(?:\w+:)?Assertion\s*>", re.DOTALL)
 _NCNAME = re.compile(r"[A-Za-z_][A-Za-z0-9._-]*")
 
 
-def with_certificate(envelope: Element, identity: Identity, now: datetime) -> bytes:
-    """The message in profile X509: body, timestamp and token signed by the identity, valid for 60 seconds."""
+def with_certificate(
+    envelope: Element, identity: Identity, now: datetime, *, carried: bytes | None = None
+) -> bytes:
+    """The message in profile X509: body, timestamp and token signed by the identity, valid for 60 seconds.
+
+    `carried`: the octets of the assertion that the body embeds, which go out as they are.
+    """
     token_id = _fresh("X509")
     token = _binary_token(identity.certificate, token_id)
     pointer = (
@@ -30,7 +36,8 @@ def with_certificate(envelope: Element, identity: Identity, now: datetime) -> by
         f'<wsse:Reference URI="#{token_id}" ValueType="{names.X509V3}"/></wsse:SecurityTokenReference>'
     )
     extra = [Reference(f"#{token_id}", token)]
-    return _secured(envelope, identity.private_key, now, token, pointer, extra)
+    signed = _secured(envelope, identity.private_key, now, token, pointer, extra)
+    return signed if carried is None else _verbatim(signed, carried)
 
 
 def with_assertion(envelope: Element, identity: Identity, assertion: Assertion, now: datetime) -> bytes:
@@ -71,6 +78,14 @@ def _in_header(envelope: Element, header: bytes) -> bytes:
     place.append(etree.Comment(mark))
     serialised: bytes = etree.tostring(envelope, encoding="UTF-8", xml_declaration=True)
     return serialised.replace(f"<!--{mark}-->".encode(), header, 1)
+
+
+def _verbatim(message: bytes, carried: bytes) -> bytes:
+    """The message with the embedded assertion in the form it came in; its canonical form stays the same."""
+    embedded = _EMBEDDED.findall(message)
+    if len(embedded) != 1:
+        raise ValueError("exactly one assertion is embedded")
+    return message.replace(embedded[0], carried, 1)
 
 
 def _timestamp(identifier: str, now: datetime) -> bytes:

@@ -11,6 +11,7 @@ import json
 import sys
 from collections.abc import Callable
 from dataclasses import asdict, fields, replace
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -61,7 +62,7 @@ def _person(simulation: Simulation, order: Json) -> Json:
 def _messages(simulation: Simulation, order: Json) -> Json:
     extras = {name: order[name] for name in ("title", "size", "box") if name in order}
     count = int(order.get("count", 1))
-    today = simulation.now().date()
+    today = simulation.now().date() - timedelta(days=int(order.get("age", 0)))
     return {"ids": mailbox.seed(simulation.store, order["ssin"], count, today, **extras)}
 
 
@@ -166,6 +167,7 @@ def _parser() -> argparse.ArgumentParser:
     messages = commands.add_parser("messages", help="put messages in a mailbox")
     messages.add_argument("--ssin", required=True)
     messages.add_argument("--count", type=int, default=1)
+    messages.add_argument("--age", type=int, default=0, help="days since the newest was published")
     revoke = commands.add_parser("revoke", help="refuse a certificate from now on")
     revoke.add_argument("serial", type=int)
     settings = commands.add_parser("settings", help="change what was set at start")

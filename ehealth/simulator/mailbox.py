@@ -30,6 +30,7 @@ TITLES = (
 )
 ALPHABET = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 INVALID_BOX = "810"
+KEPT = timedelta(days=182)
 
 
 def seed(
@@ -57,13 +58,14 @@ def seed(
             "annex": index % 4 == 0,
         }
         published = today - timedelta(days=(count - 1 - index) // 3)
-        identifier = _message_id(start + index + 1)
+        identifier = message_id(start + index + 1)
         rows.append((identifier, ssin, box, published.isoformat(), size or model[5], facts))
     store.put_messages(rows)
     return [row[0] for row in rows]
 
 
-def _message_id(number: int) -> str:
+def message_id(number: int) -> str:
+    """The identifier of the message with that running number."""
     digits = ""
     while number:
         number, rest = divmod(number, len(ALPHABET))
@@ -73,50 +75,54 @@ def _message_id(number: int) -> str:
 
 def get_box_info(call: Call) -> etree._Element:
     """Answers GetBoxInfo for the box of the token's holder."""
-    response = _response(call, "GetBoxInfoResponse")
-    if response.find("Status/Code").text != "100":  # type: ignore[union-attr]
-        return response
+    answer = response(call, "GetBoxInfoResponse")
+    if answer.find("Status/Code").text != "100":  # type: ignore[union-attr]
+        return answer
     person = call.simulation.store.person(call.signer.ssin) or Person(call.signer.ssin)
     used = person.current_size
-    _box_id(response, "BoxId", person.ssin)
-    _add(response, "NbrMessagesInStandBy", str(person.standby))
-    _add(response, "CurrentSize", str(call.simulation.store.box_size(person.ssin) if used is None else used))
-    _add(response, "MaxSize", str(person.max_size))
-    return response
+    box_id(answer, "BoxId", person.ssin)
+    waiting = person.standby + call.simulation.store.count(person.ssin, "STANDBY")
+    add(answer, "NbrMessagesInStandBy", str(waiting))
+    add(answer, "CurrentSize", str(call.simulation.store.box_size(person.ssin) if used is None else used))
+    add(answer, "MaxSize", str(person.max_size))
+    return answer
 
 
 def get_messages_list(call: Call) -> etree._Element:
     """Answers GetMessagesList: newest first, indexes from 1, at most 100 a call."""
-    response = _response(call, "GetMessagesListResponse")
-    if response.find("Status/Code").text != "100":  # type: ignore[union-attr]
-        return response
+    answer = response(call, "GetMessagesListResponse")
+    if answer.find("Status/Code").text != "100":  # type: ignore[union-attr]
+        return answer
     first = int(text(call.payload.find("StartIndex")) or 1)
     last = int(text(call.payload.find("EndIndex")) or LARGEST_PAGE)
     if last < first or last - first >= LARGEST_PAGE:
         raise Refusal("SOA-03007", "at most 100 messages can be listed at a time", kind="BusinessError")
     box = text(call.payload.find("Source")) or "INBOX"
-    _add(response, "Source", box)
+    add(answer, "Source", box)
+    call.simulation.store.expire((call.now.date() - KEPT).isoformat())
     for message in call.simulation.store.messages(call.signer.ssin, box, first, last):
-        _message(response, message, call.signer.ssin)
-    return response
+        _message(answer, message, call.signer.ssin)
+    return answer
 
 
-def _add(parent: etree._Element, name: str, content: str | None = None) -> etree._Element:
+def add(parent: etree._Element, name: str, content: str | None = None) -> etree._Element:
+    """A new unqualified child."""
     element = etree.SubElement(parent, name)
     element.text = content
     return element
 
 
-def _response(call: Call, name: str) -> etree._Element:
+def response(call: Call, name: str, *, namespace: str = BOX) -> etree._Element:
+    """An answer with its status: 100, what was ordered, or 810 for a box of somebody else."""
     code, message = "100", "SUCCESS"
     if call.fault.kind == "business":
         code, message = call.fault.value, "ordered"
     elif not _is_own_box(call):
         code, message = INVALID_BOX, "Invalid BoxId or no access to this box"
-    response = etree.Element(f"{{{BOX}}}{name}", nsmap={"c": BOX}, Id=new_id())
-    status = _add(response, "Status")
-    _add(status, "Code", code)
-    _add(status, "Message", message).set("Lang", "EN")
+    response = etree.Element(f"{{{namespace}}}{name}", nsmap={"c": namespace}, Id=new_id())
+    status = add(response, "Status")
+    add(status, "Code", code)
+    add(status, "Message", message).set("Lang", "EN")
     return response
 
 
@@ -131,33 +137,43 @@ def _is_own_box(call: Call) -> bool:
     return quality == "DOCTOR" and bool(number) and (kind, number) in own
 
 
-def _box_id(parent: etree._Element, name: str, ssin: str) -> None:
-    box = _add(parent, name)
-    _add(box, "Id", ssin)
-    _add(box, "Type", "INSS")
-    _add(box, "Quality", "DOCTOR")
+def box_id(parent: etree._Element, name: str, ssin: str) -> None:
+    """The address of a doctor's own box."""
+    box = add(parent, name)
+    add(box, "Id", ssin)
+    add(box, "Type", "INSS")
+    add(box, "Quality", "DOCTOR")
 
 
 def _message(parent: etree._Element, facts: dict[str, Any], ssin: str) -> None:
-    message = _add(parent, "Message")
-    _add(message, "MessageId", facts["id"])
-    _box_id(message, "Destination", ssin)
-    sender = _add(message, "Sender")
-    for name, key in (("Id", "sender"), ("Type", ""), ("Quality", "quality"), ("Name", "name")):
-        _add(sender, name, facts[key] if key else "NIHII")
-    info = _add(message, "MessageInfo")
-    published = date.fromisoformat(facts["published"])
-    _add(info, "PublicationDate", published.isoformat())
-    _add(info, "ExpirationDate", (published + timedelta(days=182)).isoformat())
-    _add(info, "Size", str(facts["size"]))
-    content = _add(message, "ContentInfo")
-    _add(content, "Title", facts["title"])
-    _add(content, "MimeType", "text/plain")
-    _add(content, "HasFreeInformations", "false")
-    _add(content, "HasAnnex", "true" if facts["annex"] else "false")
-    specification = _add(message, "ContentSpecification")
+    message = add(parent, "Message")
+    add(message, "MessageId", facts["id"])
+    box_id(message, "Destination", ssin)
+    sender(message, facts)
+    info = add(message, "MessageInfo")
+    add(info, "PublicationDate", facts["published"])
+    add(info, "ExpirationDate", expiry(facts["published"]).isoformat())
+    add(info, "Size", str(facts["size"]))
+    content = add(message, "ContentInfo")
+    add(content, "Title", facts["title"])
+    add(content, "MimeType", "text/plain")
+    add(content, "HasFreeInformations", "false")
+    add(content, "HasAnnex", "true" if facts["annex"] else "false")
+    specification = add(message, "ContentSpecification")
     if facts["application"]:
-        _add(specification, "ApplicationName", facts["application"])
-    _add(specification, "ContentType", "DOCUMENT")
-    _add(specification, "IsImportant", "true" if facts["important"] else "false")
-    _add(specification, "IsEncrypted", "true")
+        add(specification, "ApplicationName", facts["application"])
+    add(specification, "ContentType", "DOCUMENT")
+    add(specification, "IsImportant", "true" if facts["important"] else "false")
+    add(specification, "IsEncrypted", "false" if "content" in facts else "true")
+
+
+def sender(parent: etree._Element, facts: dict[str, Any]) -> None:
+    """Who sent a message."""
+    who = add(parent, "Sender")
+    for name, key in (("Id", "sender"), ("Type", ""), ("Quality", "quality"), ("Name", "name")):
+        add(who, name, facts[key] if key else "NIHII")
+
+
+def expiry(published: str) -> date:
+    """The last day on which the box still shows a message."""
+    return date.fromisoformat(published) + KEPT

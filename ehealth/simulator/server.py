@@ -8,10 +8,10 @@ import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
-from ehealth.simulator import control, etk, gateway, mailbox, registration, soap, sts
+from ehealth.simulator import control, etk, gateway, mailbox, messages, registration, soap, sts
 from ehealth.simulator.faults import Fault
 from ehealth.simulator.gateway import Answer, Operation, Service, Simulation
-from ehealth.simulator.soap import WST, Refusal
+from ehealth.simulator.soap import WST, XML_TYPE, Refusal
 
 STS_PROTOCOL = "urn:be:fgov:ehealth:sts:protocol:v1"
 
@@ -38,6 +38,19 @@ SERVICES = {
             f"{{{mailbox.BOX}}}GetMessagesListRequest": Operation(
                 "getMessagesList", f"{mailbox.BOX}:getMessagesList", mailbox.get_messages_list
             ),
+            **{
+                tag: Operation(name, f"{mailbox.BOX}:{name}", handle, multipart=name == "getFullMessage")
+                for tag, (name, handle) in messages.OPERATIONS.items()
+            },
+        },
+    ),
+    "/ehBoxPublication/v3": Service(
+        "publication",
+        "saml",
+        {
+            f"{{{messages.PUBLICATION}}}SendMessageRequest": Operation(
+                "sendMessage", f"{messages.PUBLICATION}:sendMessage", messages.send_message
+            )
         },
     ),
     "/MyCareNet/Registration/v1": Service(
@@ -53,7 +66,6 @@ SERVICES = {
         mutuality=registration.mutuality,
     ),
 }
-XML_TYPE = "text/xml; charset=UTF-8"
 LARGEST_BODY = 1024 * 1024
 LARGEST_DRAIN = 32 * 1024 * 1024
 
@@ -157,7 +169,7 @@ class Handler(BaseHTTPRequestHandler):
     def _deliver(self, answer: Answer) -> None:
         spoil = SPOILERS.get(answer.fault.kind)
         if spoil is None:
-            self._send(answer.status, answer.body, XML_TYPE)
+            self._send(answer.status, answer.body, answer.kind)
         else:
             self.close_connection = True
             spoil(self, answer.fault, answer)
@@ -187,12 +199,12 @@ class Handler(BaseHTTPRequestHandler):
 
     def truncate(self, fault: Fault, answer: Answer) -> None:
         """Announces the whole answer, sends half."""
-        self._head(answer.status, len(answer.body), XML_TYPE)
+        self._head(answer.status, len(answer.body), answer.kind)
         self.wfile.write(answer.body[: len(answer.body) // 2])
 
     def drip(self, fault: Fault, answer: Answer) -> None:
         """Sends one byte at a time."""
-        self._head(answer.status, len(answer.body), XML_TYPE)
+        self._head(answer.status, len(answer.body), answer.kind)
         for index in range(len(answer.body)):
             self.wfile.write(answer.body[index : index + 1])
             time.sleep(fault.seconds(1))

@@ -19,6 +19,7 @@ SAML = "urn:oasis:names:tc:SAML:1.0:assertion"
 WST = "http://docs.oasis-open.org/ws-sx/ws-trust/200512"
 ERR = "urn:be:fgov:ehealth:errors:soa:v1"
 XML = "http://www.w3.org/XML/1998/namespace"
+XML_TYPE = "text/xml; charset=UTF-8"
 
 MESSAGES = {
     "SOA-00001": "An internal error has occurred",
@@ -142,6 +143,19 @@ def envelope(payload: etree._Element) -> bytes:
     root = etree.Element(f"{{{SOAP}}}Envelope", nsmap={"soap": SOAP})
     etree.SubElement(root, f"{{{SOAP}}}Body").append(payload)
     return etree.tostring(root, xml_declaration=True, encoding="UTF-8")
+
+
+def with_attachments(envelope: bytes, attachments: dict[str, bytes]) -> tuple[str, bytes]:
+    """Content type and body of a message with its attachments: SOAP with Attachments, the envelope first."""
+    boundary, root = f"=_{uuid.uuid4().hex}", "root@simulation.invalid"
+    pieces = [(root, XML_TYPE, envelope)]
+    pieces += [(name, "application/octet-stream", octets) for name, octets in attachments.items()]
+    body = b""
+    for name, kind, octets in pieces:
+        head = f"--{boundary}\r\nContent-Type: {kind}\r\nContent-Transfer-Encoding: binary\r\n"
+        body += f"{head}Content-ID: <{name}>\r\n\r\n".encode() + octets + b"\r\n"
+    kind = f'multipart/related; type="text/xml"; start="<{root}>"; boundary="{boundary}"'
+    return kind, body + f"--{boundary}--\r\n".encode()
 
 
 def fault(refusal: Refusal) -> bytes:

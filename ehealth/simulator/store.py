@@ -30,6 +30,9 @@ CREATE TABLE IF NOT EXISTS message (
     seq INTEGER PRIMARY KEY, id TEXT UNIQUE NOT NULL, ssin TEXT NOT NULL, box TEXT NOT NULL,
     published TEXT NOT NULL, size INTEGER NOT NULL, facts TEXT NOT NULL);
 CREATE INDEX IF NOT EXISTS message_by_box ON message (ssin, box, published, seq);
+CREATE TABLE IF NOT EXISTS receipt (
+    sent TEXT NOT NULL, message TEXT NOT NULL, recipient TEXT NOT NULL, published TEXT NOT NULL,
+    received TEXT, read TEXT);
 CREATE TABLE IF NOT EXISTS call (
     id INTEGER PRIMARY KEY, at TEXT NOT NULL, service TEXT NOT NULL, operation TEXT NOT NULL,
     ssin TEXT NOT NULL, mutuality TEXT NOT NULL, outcome TEXT NOT NULL);
@@ -202,9 +205,68 @@ class Store:
         rows = self._rows(query, ssin, box, last - first + 1, first - 1)
         return [{"id": r[0], "published": r[1], "size": r[2], **json.loads(r[3])} for r in rows]
 
+    def message(self, ssin: str, box: str, identifier: str) -> dict[str, Any] | None:
+        """One message of a box, if it is there."""
+        query = "SELECT id, published, size, facts FROM message WHERE ssin = ? AND box = ? AND id = ?"
+        rows = self._rows(query, ssin, box, identifier)
+        return next(({"id": r[0], "published": r[1], "size": r[2], **json.loads(r[3])} for r in rows), None)
+
+    def count(self, ssin: str, box: str) -> int:
+        """How many messages lie in a box."""
+        return int(self._rows("SELECT COUNT(*) FROM message WHERE ssin = ? AND box = ?", ssin, box)[0][0])
+
+    def expire(self, last_day: str) -> None:
+        """Forgets messages published before that day."""
+        self._write("DELETE FROM message WHERE published < ?", last_day)
+
+    def move(self, ssin: str, source: str, destination: str, identifiers: list[str]) -> list[str]:
+        """Moves the messages that are in the box, or deletes them without a destination; which they were."""
+        done = []
+        with self._transaction() as db:
+            for identifier in identifiers:
+                where = (ssin, source, identifier)
+                if destination:
+                    query = "UPDATE message SET box = ? WHERE ssin = ? AND box = ? AND id = ?"
+                    changed = db.execute(query, (destination, *where)).rowcount
+                else:
+                    query = "DELETE FROM message WHERE ssin = ? AND box = ? AND id = ?"
+                    changed = db.execute(query, where).rowcount
+                if changed:
+                    done.append(identifier)
+        return done
+
+    def let_in(self, ssin: str, max_size: int) -> None:
+        """Puts what waits outside into the box, oldest first, as long as there is room."""
+        query = "SELECT id, size FROM message WHERE ssin = ? AND box = 'STANDBY' ORDER BY seq"
+        for identifier, size in self._rows(query, ssin):
+            if self.box_size(ssin) + size > max_size:
+                return
+            self._write("UPDATE message SET box = 'INBOX' WHERE id = ?", identifier)
+            self._write("UPDATE receipt SET received = published WHERE message = ?", identifier)
+
+    def put_receipts(self, delivered: list[tuple[str, str, str, bool]], now: str) -> None:
+        """Notes deliveries: sent message, delivered message, recipient, whether it came into the box."""
+        with self._transaction() as db:
+            db.executemany(
+                "INSERT INTO receipt VALUES (?, ?, ?, ?, ?, NULL)",
+                [(sent, message, who, now, now if came else None) for sent, message, who, came in delivered],
+            )
+
+    def note_read(self, message: str, now: str) -> None:
+        """The recipient opened a message; the first time counts."""
+        self._write("UPDATE receipt SET read = ? WHERE message = ? AND read IS NULL", now, message)
+
+    def receipts(self, sent: str) -> list[tuple[Any, ...]]:
+        """Recipient, published, received, read of a message that was sent."""
+        return self._rows("SELECT recipient, published, received, read FROM receipt WHERE sent = ?", sent)
+
     def box_size(self, ssin: str) -> int:
         """Bytes used by all messages of that person."""
-        return int(self._rows("SELECT COALESCE(SUM(size), 0) FROM message WHERE ssin = ?", ssin)[0][0])
+        return int(
+            self._rows(
+                "SELECT COALESCE(SUM(size), 0) FROM message WHERE ssin = ? AND box <> 'STANDBY'", ssin
+            )[0][0]
+        )
 
     def last_message(self) -> int:
         """The highest running number given to a message so far."""

@@ -9,12 +9,22 @@ from ehealth.simulator import xmldsig
 from ehealth.simulator.gateway import Call
 from ehealth.simulator.soap import DS, SAML, WSSE, WST, WSU, Refusal, new_id, text
 from ehealth.simulator.store import Person
-from ehealth.simulator.wsse import DOCTOR, HOLDER_OF_KEY, ISSUER, NIHII11, PERSON_SSIN, SAML_V11, Caller
+from ehealth.simulator.wsse import (
+    DOCTOR,
+    HOLDER_OF_KEY,
+    ISSUER,
+    NIHII11,
+    PERSON_SSIN,
+    SAML_V11,
+    Caller,
+    check_assertion,
+    confirmed,
+)
 from ehealth.simulator.xmldsig import BadSignature
 
 AUTH = "http://docs.oasis-open.org/wsfed/authorization/200706"
 DIALECT = f"{AUTH}/authclaims"
-ISSUE = f"{WST}/Issue"
+ISSUE, RENEW = f"{WST}/Issue", f"{WST}/Renew"
 KEY_TYPES = {"http://docs.oasis-open.org/ws-sx/wstrust/200512/PublicKey", f"{WST}/PublicKey"}
 IDENTIFICATION = "urn:be:fgov:identification-namespace"
 CERTIFIED = "urn:be:fgov:certified-namespace:ehealth"
@@ -41,6 +51,8 @@ def issue(call: Call) -> etree._Element:
     """Answers RequestSecurityToken: the claims that the register certifies, in the order asked."""
     request, caller = call.payload, call.signer
     _check_request(request, caller)
+    if text(request.find(f"{{{WST}}}RequestType")) == RENEW:
+        _check_renewed(call, caller)
     claims = _claims(request, caller)
     person = call.simulation.store.person(caller.ssin) or Person(caller.ssin, doctor=False)
     if call.fault.kind == "foreign-token":
@@ -64,8 +76,11 @@ def _check_request(request: etree._Element, caller: Caller) -> None:
         raise _invalid("Context is needed")
     if text(request.find(f"{{{WST}}}TokenType")) != SAML_V11:
         raise _invalid("TokenType must be SAML 1.1")
-    if text(request.find(f"{{{WST}}}RequestType")) != ISSUE:
-        raise _invalid("RequestType must be Issue")
+    kind = text(request.find(f"{{{WST}}}RequestType"))
+    if kind not in (ISSUE, RENEW):
+        raise _invalid("RequestType must be Issue or Renew")
+    if (kind == RENEW) != (request.find(f"{{{WST}}}RenewTarget") is not None):
+        raise _invalid("RenewTarget goes with Renew, and only with it")
     if text(request.find(f"{{{WST}}}KeyType")) not in KEY_TYPES:
         raise _invalid("KeyType must be PublicKey")
     _check_lifetime(request)
@@ -76,6 +91,20 @@ def _check_request(request: etree._Element, caller: Caller) -> None:
         raise _invalid("UseKey holds no certificate") from error
     if key != caller.certificate:
         raise _invalid("UseKey must be the certificate that signed the request")
+
+
+def _check_renewed(call: Call, caller: Caller) -> None:
+    """The token to renew is ours, unaltered, still valid, and of the same person and key."""
+    path = f"{{{WST}}}RenewTarget/{{{WSSE}}}SecurityTokenReference/{{{WSSE}}}Embedded/{{{SAML}}}Assertion"
+    found = call.payload.findall(path)
+    try:
+        if len(found) != 1:
+            raise BadSignature("exactly one assertion is renewed")
+        check_assertion(found[0], call.simulation.pki, call.now)
+        if confirmed(found[0]) != caller.certificate:
+            raise BadSignature("the token is bound to another key")
+    except BadSignature as error:
+        raise Refusal("SOA-01001", str(error), faultcode="wst:InvalidSecurityToken") from error
 
 
 def _check_lifetime(request: etree._Element) -> None:

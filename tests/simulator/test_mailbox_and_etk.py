@@ -1,6 +1,7 @@
 """The eHealthBox and the ETK depot."""
 
 import base64
+import hashlib
 
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import pkcs7, pkcs12
@@ -126,3 +127,115 @@ def test_what_the_depot_does_not_know(simulator: Simulator) -> None:
     assert status(etk(simulator, "SSIN", "90020200235")) == "404"
     assert status(etk(simulator, "CBE", "0820563481")) == "404"
     assert status(etk(simulator, "SHOE-SIZE", "44")) == "400"
+
+
+def call(simulator: Simulator, who: Doctor, assertion: str, operation: str, inside: str) -> Reply:
+    name = operation[0].upper() + operation[1:]
+    payload = f'<c:{name}Request xmlns:c="{BOX}">{inside}</c:{name}Request>'
+    return post(simulator, BOX_PATH, f"{BOX}:{operation}", message(payload, who, assertion))
+
+
+def publish(simulator: Simulator, who: Doctor, assertion: str, content: bytes, **changes: str) -> Reply:
+    digest = changes.get("digest") or base64.b64encode(hashlib.sha256(content).digest()).decode()
+    owner = (
+        f"<Id>{changes.get('to', who.ssin)}</Id><Type>INSS</Type>"
+        f"<Quality>{changes.get('quality', 'DOCTOR')}</Quality>"
+    )
+    document = (
+        f"<Title>Test</Title><EncryptableTextContent>{base64.b64encode(content).decode()}"
+        "</EncryptableTextContent><DownloadFileName>t.txt</DownloadFileName><MimeType>text/plain</MimeType>"
+        f"<Digest>{digest}</Digest>"
+    )
+    flags = (
+        "<ContentType>DOCUMENT</ContentType><IsImportant>false</IsImportant><IsEncrypted>false</IsEncrypted>"
+        "<PublicationReceipt>true</PublicationReceipt><ReceivedReceipt>true</ReceivedReceipt>"
+        "<ReadReceipt>true</ReadReceipt>"
+    )
+    namespace = BOX.replace("consultation", "publication")
+    payload = (
+        f'<c:SendMessageRequest xmlns:c="{namespace}" PublicationId="P1">'
+        f"<DestinationContext>{owner}</DestinationContext><ContentContext><Content><Document>{document}"
+        f"</Document></Content><ContentSpecification>{flags}</ContentSpecification></ContentContext>"
+        "</c:SendMessageRequest>"
+    )
+    path = BOX_PATH.replace("Consultation", "Publication")
+    return post(simulator, path, f"{namespace}:sendMessage", message(payload, who, assertion))
+
+
+def listed(simulator: Simulator, who: Doctor, assertion: str, box: str = "INBOX") -> list[str]:
+    found = listing(simulator, who, assertion, page(1, 100, box)).payload
+    return [each.text for each in found.iter("MessageId")]
+
+
+def test_a_message_sent_is_read_acknowledged_moved_and_deleted(simulator: Simulator) -> None:
+    who, assertion = owner(simulator, "71010100432")
+    assert publish(simulator, who, assertion, b"bonjour").payload.get("SentPublicationId") == "P1"
+    (inbox,), (sent,) = listed(simulator, who, assertion), listed(simulator, who, assertion, "SENTBOX")
+    acks = f"<MessageId>{sent}</MessageId>"
+    before = call(simulator, who, assertion, "getMessageAcknowledgmentsStatus", acks).payload
+    assert before.find(".//Received") is not None and before.find(".//Read") is None
+    whole = call(
+        simulator, who, assertion, "getFullMessage", f"<Source>INBOX</Source><MessageId>{inbox}</MessageId>"
+    )
+    assert whole.headers["Content-Type"].startswith("multipart/related")
+    assert b"Ym9uam91cg==" in whole.raw
+    after = call(simulator, who, assertion, "getMessageAcknowledgmentsStatus", acks).payload
+    assert after.find(".//Read") is not None
+    away = f"<Source>INBOX</Source><Destination>BININBOX</Destination><MessageId>{inbox}</MessageId>"
+    assert call(simulator, who, assertion, "moveMessage", away).payload.findtext("MessageId") == inbox
+    assert listed(simulator, who, assertion) == [] and listed(simulator, who, assertion, "BININBOX") == [
+        inbox
+    ]
+    gone = f"<Source>BININBOX</Source><MessageId>{inbox}</MessageId>"
+    assert call(simulator, who, assertion, "deleteMessage", gone).payload.findtext("MessageId") == inbox
+    assert call(simulator, who, assertion, "deleteMessage", gone).code == "802"
+
+
+def test_good_identifiers_are_moved_even_when_others_are_refused(simulator: Simulator) -> None:
+    who, assertion = owner(simulator, "71010100531")
+    one, two = simulator.add_messages(who.ssin, 2)
+    asked = f"<Source>INBOX</Source><Destination>BININBOX</Destination><MessageId>{one}</MessageId>"
+    asked += "<MessageId>0000000000000</MessageId>"
+    reply = call(simulator, who, assertion, "moveMessage", asked)
+    assert reply.code == "802" and b"0000000000000" in reply.raw
+    assert listed(simulator, who, assertion) == [two]
+    wrong = f"<Source>INBOX</Source><Destination>SENTBOX</Destination><MessageId>{two}</MessageId>"
+    assert call(simulator, who, assertion, "moveMessage", wrong).code == "SOA-03007"
+
+
+def test_annexes_travel_as_attachments(simulator: Simulator) -> None:
+    who, assertion = owner(simulator, "71010100630")
+    (first,) = simulator.add_messages(who.ssin, 1)
+    asked = f"<Source>INBOX</Source><MessageId>{first}</MessageId>"
+    reply = call(simulator, who, assertion, "getFullMessage", asked)
+    assert b"cid:" in reply.raw and reply.raw.count(b"Content-ID") == 2
+
+
+def test_what_a_full_box_keeps_outside_comes_in_when_there_is_room(simulator: Simulator) -> None:
+    who, assertion = owner(simulator, "71010100729")
+    (big,) = simulator.add_messages(who.ssin, 1, size=1000)
+    simulator.add_person(who.ssin, max_size=1004)
+    publish(simulator, who, assertion, b"bonjour")
+    assert box_info(simulator, who, assertion).payload.findtext("NbrMessagesInStandBy") == "1"
+    assert listed(simulator, who, assertion) == [big]
+    call(simulator, who, assertion, "deleteMessage", f"<Source>INBOX</Source><MessageId>{big}</MessageId>")
+    assert box_info(simulator, who, assertion).payload.findtext("NbrMessagesInStandBy") == "0"
+    assert len(listed(simulator, who, assertion)) == 1
+
+
+def test_what_may_not_be_published_is_refused_with_its_code(simulator: Simulator) -> None:
+    who, assertion = owner(simulator, "71010100828")
+    for changes, code in (
+        ({"digest": "AAAA"}, "816"),
+        ({"quality": "HOSPITAL"}, "814"),
+        ({"to": "99999999999"}, "802"),
+    ):
+        assert publish(simulator, who, assertion, b"bonjour", **changes).code == code
+    assert listed(simulator, who, assertion) == []
+
+
+def test_a_message_is_not_shown_after_its_last_day(simulator: Simulator) -> None:
+    who, assertion = owner(simulator, "71010100927")
+    (last_day,) = simulator.add_messages(who.ssin, 1, age=182)
+    simulator.add_messages(who.ssin, 1, age=183)
+    assert listed(simulator, who, assertion) == [last_day]

@@ -137,3 +137,31 @@ def test_tokens_can_be_spoilt_on_order(simulator: Simulator, elise: Doctor) -> N
     assert conditions.get("NotOnOrAfter") < etree.fromstring(assertion_of(ask_token(simulator, elise))).get(
         "IssueInstant"
     )
+
+
+def renewal(who: Doctor, assertion: str) -> str:
+    target = (
+        "<wst:RenewTarget><wsse:SecurityTokenReference><wsse:Embedded>"
+        f"{assertion}</wsse:Embedded></wsse:SecurityTokenReference></wst:RenewTarget>"
+    )
+    asked = token_request(who).replace(f"{WST}/Issue", f"{WST}/Renew")
+    return asked.replace("<wst:Claims", f"{target}<wst:Claims")
+
+
+def test_a_live_token_is_renewed_for_its_holder_alone(
+    simulator: Simulator, elise: Doctor, token: str
+) -> None:
+    reply = post(simulator, STS_PATH, STS_ACTION, message(renewal(elise, token), elise))
+    assert reply.status == 200 and assertion_of(reply) != token
+    other = doctor(simulator, "71010101026", "10000008002")
+    altered = token.replace(elise.ssin, "84011012388")
+    cases = {
+        "of somebody else": renewal(other, token),
+        "altered": renewal(elise, altered),
+        "without a target": token_request(elise).replace(f"{WST}/Issue", f"{WST}/Renew"),
+    }
+    for name, request in cases.items():
+        who = other if name == "of somebody else" else elise
+        refused = post(simulator, STS_PATH, STS_ACTION, message(request, who))
+        assert refused.status == 500, name
+        assert refused.code == ("SOA-03007" if name == "without a target" else "SOA-01001"), name

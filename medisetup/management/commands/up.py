@@ -35,11 +35,15 @@ class Command(BaseCommand):
     def add_arguments(self, parser: argparse.ArgumentParser) -> None:
         parser.add_argument("--port", type=int, default=8000, help="port de la page (8000)")
         parser.add_argument("--fresh", action="store_true", help="efface d'abord les données de var/")
+        parser.add_argument(
+            "--capture", type=Path, help="dossier où garder chaque message échangé avec eHealth"
+        )
         parser.add_argument("--var", type=Path, default=PROJECT / "var", help="dossier des données (var/)")
 
     def handle(self, *args: Any, **options: Any) -> None:
         try:
-            Start(Places(options["var"].absolute()), options["port"]).run(fresh=options["fresh"])
+            start = Start(Places(options["var"].absolute()), options["port"], options["capture"])
+            start.run(fresh=options["fresh"])
         except Trouble as trouble:
             sys.exit(f"\n{trouble}")
 
@@ -47,8 +51,9 @@ class Command(BaseCommand):
 class Start:
     """One start: takes the lock, puts the children up in order, watches them."""
 
-    def __init__(self, places: Places, port: int) -> None:
+    def __init__(self, places: Places, port: int, capture: Path | None = None) -> None:
         self.places = places
+        self.capture = capture
         self.port = port
         self.origin = f"http://localhost:{port}"
         self.environment: Mapping[str, str] = {}
@@ -86,6 +91,8 @@ class Start:
             broker=self._broker(),
             simulator=f"http://127.0.0.1:{simulator}",
         )
+        if self.capture:
+            self.environment = {**self.environment, "EHEALTH_CAPTURE_DIR": str(self.capture.absolute())}
         self._prepare()
         self._simulator(simulator)
         furnished = self._once("demo", "demo", told="Cabinet de démonstration")
