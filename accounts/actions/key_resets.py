@@ -84,8 +84,10 @@ def _store(subject: User, by: User, reason: str, now: datetime) -> KeyReset:
         reset = KeyReset.objects.create(
             subject=subject, by=by, reason=reason, opens_at=opens, ends_at=opens + LIFE
         )
-        details = {"reason": reason, "opens_at": opens.isoformat()}
-        audit.record("account:key:reset_asked", actor=by, subject=subject, at=now, **details)
+        audit.record(
+            "account:key:reset_asked", actor=by, subject=subject, at=now,
+            reason=reason, opens_at=opens.isoformat(),
+        )  # fmt: skip
         for address in {subject.email, *_former_addresses(subject, now)}:
             emails.queue("key_reset_asked", user=subject, to=address, context={"by": by, "when": now})
     return reset

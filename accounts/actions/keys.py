@@ -369,6 +369,7 @@ def revoke(*, user: User, by: User, reason: str, notice: str = "key_revoked", no
         if reason == "compromised":
             BlockedKey.objects.get_or_create(fingerprint=key.fingerprint, defaults={"reason": reason})
         end_sessions(user=user, by=by, now=now)
-        details = {"fingerprint": key.fingerprint, "reason": reason}
-        audit.record("account:key:revoked", actor=by, subject=user, at=now, **details)
+        audit.record(
+            "account:key:revoked", actor=by, subject=user, at=now, fingerprint=key.fingerprint, reason=reason
+        )
         _tell(notice, user=user, by=by, now=now)

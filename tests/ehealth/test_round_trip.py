@@ -1,4 +1,4 @@
-"""A message to oneself and back, at the running simulator: nothing stays, nobody else's message is touched."""
+"""A message to oneself and back, at the running simulator: nothing stays, no other message is touched."""
 
 from __future__ import annotations
 
