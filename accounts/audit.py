@@ -72,6 +72,8 @@ KINDS = frozenset(
         "ehealth:edmg:answered",
         "ehealth:mailbox:switched",
         "ehealth:mailbox:fetched",
+        "ehealth:check:finished",
+        "ehealth:certificate:reminded",
         "platform:practice:read",
         "platform:person:read",
     }

@@ -36,6 +36,7 @@ LETTERS = frozenset(
         "email_changed",
         "login_changed",
         "section_reopened",
+        "certificate_ends",
     }
 )
 # Kinds that say one sentence, in the template `notice`.

@@ -21,6 +21,14 @@ PATHS = {
 USER_AGENT = "medisetup/1.0"
 
 
+def addresses() -> dict[str, tuple[str, ...]]:
+    """The addresses of each service, first choice first."""
+    return {
+        service: tuple(base.rstrip("/") + path for base in settings.EHEALTH_BASE_URLS)
+        for service, path in PATHS.items()
+    }
+
+
 @cache
 def platform() -> Platform:
     """Addresses, trust, licence and limits; ValueError for addresses or certificates that cannot be used."""
@@ -28,10 +36,7 @@ def platform() -> Platform:
     environment = cast(Environment, settings.EHEALTH_ENVIRONMENT)
     return Platform(
         environment=environment,
-        endpoints={
-            service: tuple(base.rstrip("/") + path for base in settings.EHEALTH_BASE_URLS)
-            for service, path in PATHS.items()
-        },
+        endpoints=addresses(),
         issuers=certificates(Path(settings.EHEALTH_ISSUERS_FILE).read_bytes()),
         sts_certificates=certificates(Path(settings.EHEALTH_STS_CERTIFICATES_FILE).read_bytes()),
         licence=Licence(

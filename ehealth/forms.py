@@ -1,4 +1,4 @@
-"""« Connexion eHealth » and « eDMG » (rules 3.4 and 3.5)."""
+"""« Connexion eHealth », « eDMG » (rules 3.4 and 3.5), and the filter of the log of exchanges."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from django import forms
+from django.db.models import QuerySet
 from django.urls import reverse_lazy
 from django.utils import timezone
 from django.utils.translation import get_language, gettext_lazy
@@ -17,9 +18,9 @@ from accounts.sections import SectionForm
 from billing import bank
 from billing.fields import BicField, IbanField, bank_message
 from billing.models import FinancialSettings
-from ehealth import conditions
+from ehealth import conditions, words
 from ehealth.actions import edmg
-from ehealth.models import EdmgRegistration, Keystore, Mailbox, Mutuality
+from ehealth.models import EdmgRegistration, Exchange, Keystore, Mailbox, Mutuality
 from practitioners.models import Practitioner
 
 PASSWORD_NEEDED = gettext_lazy("Indiquez le mot de passe du trousseau.")
@@ -244,3 +245,38 @@ def known_bank(text: str | None) -> dict[str, str]:
     except bank.Invalid:
         return {"bic": "", "name": ""}
     return {"bic": bank.derive_bic(number) or "", "name": bank.bank_name(number)}
+
+
+class ExchangeFilter(forms.Form):
+    """What of the log to show; read from the address, so that a view can be kept and shared."""
+
+    OUTCOMES = [
+        ("", gettext_lazy("Tous")),
+        ("ok", gettext_lazy("Réussis")),
+        ("failed", gettext_lazy("Échecs")),
+    ]
+
+    service = forms.ChoiceField(label=gettext_lazy("Service"), required=False)
+    outcome = forms.ChoiceField(label=gettext_lazy("Résultat"), choices=OUTCOMES, required=False)
+    day = forms.DateField(
+        label=gettext_lazy("Jour"),
+        required=False,
+        widget=forms.DateInput(attrs={"type": "date"}, format="%Y-%m-%d"),
+    )
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        services = [(name, label) for name, label in words.SERVICES.items()]
+        self.fields["service"].choices = [("", _("Tous")), *services]
+
+    def apply(self, rows: QuerySet[Exchange]) -> QuerySet[Exchange]:
+        """The rows that match; what cannot be read narrows nothing."""
+        self.is_valid()
+        chosen = self.cleaned_data
+        if chosen.get("service"):
+            rows = rows.filter(service=chosen["service"])
+        if chosen.get("outcome"):
+            rows = rows.filter(code="OK") if chosen["outcome"] == "ok" else rows.exclude(code="OK")
+        if chosen.get("day"):
+            rows = rows.filter(started_at__date=chosen["day"])
+        return rows

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.utils.formats import date_format
@@ -13,12 +13,23 @@ from django.utils.translation import ngettext
 from accounts.identifiers import format_ssin, mask_ssin
 from accounts.models import User
 from ehealth import words
-from ehealth.actions import connection, edmg, sessions
-from ehealth.models import EdmgRegistration, Keystore, Mailbox, Mutuality
+from ehealth.actions import connection, edmg, endpoints, sessions
+from ehealth.client.platform import SERVICES
+from ehealth.models import (
+    EdmgRegistration,
+    Endpoint,
+    Exchange,
+    Keystore,
+    Mailbox,
+    Mutuality,
+    PlatformCheck,
+)
 from practitioners.models import Practitioner
 from practitioners.reference import PHYSICIAN
 
 State = EdmgRegistration.State
+# A poll that runs longer has died.
+READING_AT_MOST = timedelta(minutes=1)
 KINDS = {
     State.QUEUED: "progress",
     State.SENDING: "progress",
@@ -199,9 +210,87 @@ def _line(code: str, row: EdmgRegistration | None) -> dict[str, str]:
     }
 
 
+CHECK_KINDS = {
+    PlatformCheck.State.QUEUED: "progress",
+    PlatformCheck.State.RUNNING: "progress",
+    PlatformCheck.State.PASSED: "done",
+    PlatformCheck.State.WARNING: "check",
+    PlatformCheck.State.FAILED: "problem",
+}
+
+
+def checks_state(subject: User) -> dict[str, Any]:
+    """One line per capability with its last outcome; `moving` tells whether one is under way."""
+    rows = {row.capability: row for row in PlatformCheck.objects.filter(user=subject)}
+    return {
+        "lines": [_check_line(name, rows.get(name)) for name in PlatformCheck.Capability.values],
+        "moving": any(row.state in PlatformCheck.UNDER_WAY for row in rows.values()),
+    }
+
+
+def _check_line(capability: str, row: PlatformCheck | None) -> dict[str, str]:
+    line = {"capability": capability, "label": str(PlatformCheck.Capability(capability).label)}
+    if row is None:
+        return line | {"kind": "todo", "state": _("Pas encore testé")}
+    line |= {"kind": CHECK_KINDS[PlatformCheck.State(row.state)], "state": str(row.get_state_display())}
+    if row.finished_at is None or row.state in PlatformCheck.UNDER_WAY:
+        return line
+    said = words.check(capability, row.code)
+    return line | {
+        "reason": str(said.reason),
+        "step": str(said.step),
+        "code": row.code,
+        "when": moment(row.finished_at),
+    }
+
+
+def platform_down(*services: str) -> str:
+    """« Injoignable depuis … », or '' while each of these services (of all, if none is named) answers."""
+    since = endpoints.down_since(*(services or SERVICES))
+    text = _(
+        "La plate-forme eHealth est injoignable depuis le %(moment)s. "
+        "Ce qui attend partira dès qu'elle répond."
+    )
+    return text % {"moment": moment(since)} if since else ""
+
+
+def open_endpoints() -> list[str]:
+    """« service · host, since … » for each address that is left alone now."""
+    return [
+        f"{words.service(row.service)} · {row.host} · {moment(row.opened_at)}"
+        for row in Endpoint.objects.all().open().order_by("service", "host")
+    ]
+
+
+def exchange_line(row: Exchange) -> dict[str, Any]:
+    """One call in words; digests shortened, no content was ever kept."""
+    kind, outcome = words.exchange(row.service, row.code)
+    return {
+        "when": date_format(localtime(row.started_at), "SHORT_DATETIME_FORMAT"),
+        "exact": row.started_at.isoformat(timespec="milliseconds"),
+        "service": words.service(row.service),
+        "operation": words.operation(row.operation),
+        "kind": kind,
+        "outcome": outcome,
+        "code": "" if row.code == "OK" else row.code,
+        "duration": f"{row.milliseconds} ms",
+        "place": f"{row.host} · HTTP {row.http_status}" if row.http_status else row.host,
+        "reference": row.reference,
+        "request": row.request_sha256[:16],
+        "response": row.response_sha256[:16],
+    }
+
+
 def mailbox_state(user: User, now: datetime) -> dict[str, Any]:
     """Whether messages are fetched, when last and next, and what stands in the way."""
     box = Mailbox.objects.filter(user=user).first() or Mailbox(user=user)
+    reading = box.reading_since is not None and now - box.reading_since < READING_AT_MOST
+    fetched = box.messages.filter(received_at__gte=box.reading_since).count() if reading else 0
+    progress = ngettext(
+        "Relevé en cours : %(count)s message reçu jusqu'ici.",
+        "Relevé en cours : %(count)s messages reçus jusqu'ici.",
+        fetched,
+    )
     keystore = Keystore.objects.in_force().filter(user=user).select_related("session").first()
     connected = keystore is not None and can_work(keystore, now) and keystore.not_after > now
     standby = ngettext(
@@ -219,5 +308,7 @@ def mailbox_state(user: User, now: datetime) -> dict[str, Any]:
         "checked": moment(box.polled_at),
         "next": moment(box.next_poll_at) if box.auto and connected else "",
         "problem": words.platform(box.result_code) if box.result_code and box.auto else None,
+        "down": platform_down("mailbox"),
+        "reading": progress % {"count": fetched} if reading else "",
         "standby": standby % {"count": box.standby} if box.standby else "",
     }

@@ -8,7 +8,7 @@ from celery import shared_task
 from celery.signals import worker_process_init
 from django.utils import timezone
 
-from ehealth.actions import connection, edmg, mailbox, sessions
+from ehealth.actions import calendar, checks, connection, edmg, exchanges, mailbox, sessions
 
 
 @worker_process_init.connect
@@ -30,6 +30,12 @@ def register(*, pk: int) -> None:
 
 
 @shared_task
+def check(*, pk: int) -> None:
+    """Try one capability that was asked for, unless it is tried already."""
+    checks.run(pk=pk, now=timezone.now())
+
+
+@shared_task
 def sweep_registrations() -> None:
     """Ring for registrations that are due."""
     edmg.sweep(now=timezone.now())
@@ -42,6 +48,15 @@ def sweep_connections() -> None:
     sessions.end_expired(now=now)
     sessions.adopt_keys(now=now)
     connection.sweep(now=now)
+    checks.sweep(now=now)
+
+
+@shared_task
+def remind_of_certificates() -> None:
+    """Write to those whose certificate ends soon, and forget exchanges of long ago."""
+    now = timezone.now()
+    calendar.remind(now=now)
+    exchanges.forget(now=now)
 
 
 @shared_task

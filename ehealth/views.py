@@ -105,6 +105,7 @@ def connection_context(subject: User, *, owner: bool) -> dict[str, Any]:
     url = reverse("ehealth:connection_state", args=[subject.uuid]) if state["testing"] else ""
     return {
         "state": state,
+        "down": presenters.platform_down("sts"),
         "state_url": url,
         "state_page": reverse("ehealth:connection", args=[subject.uuid]),
         "seconds": REFRESH_SECONDS,
@@ -224,6 +225,7 @@ def edmg_context(subject: User) -> dict[str, Any]:
     state = presenters.edmg_state(subject)
     return {
         "state": state,
+        "down": presenters.platform_down("registration"),
         "state_url": reverse("ehealth:edmg_state", args=[subject.uuid]) if state["moving"] else "",
         "state_page": reverse("ehealth:edmg", args=[subject.uuid]),
         "seconds": REFRESH_SECONDS,

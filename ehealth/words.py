@@ -185,6 +185,77 @@ WARNINGS = {
     ),
 }
 
+# Codes of « Tester ma configuration » that are not a fault of the platform.
+NEEDS_FIRST = _("Complétez-le d'abord, puis refaites le test.")
+CHECKS = {
+    "no_keystore": Words(
+        _("Aucun trousseau valable n'est connecté."),
+        _("Choisissez votre trousseau dans « Connexion eHealth »."),
+    ),
+    "session_over": Words(
+        _("Votre session eHealth est terminée."),
+        _("Reconnectez-vous dans « Connexion eHealth », puis refaites le test."),
+    ),
+    "etk_absent": Words(
+        _("Aucune clé de chiffrement n'est publiée à votre nom : personne ne peut vous écrire en secret."),
+        _("Enregistrez-la dans le gestionnaire de certificats eHealth, puis refaites le test."),
+    ),
+    "mailbox_full": Words(
+        _("Votre eHealthBox est pleine : des messages attendent dehors."),
+        _("Supprimez-y des messages pour les recevoir."),
+    ),
+    "mailbox_nearly_full": Words(
+        _("Votre eHealthBox est presque pleine."), _("Supprimez-y des messages avant qu'elle ne le soit.")
+    ),
+    "needs_profession": Words(_("L'eDMG est réservé aux médecins."), NEEDS_FIRST),
+    "needs_names": Words(_("Votre nom ou votre prénom manque."), NEEDS_FIRST),
+    "needs_ssin": Words(_("Votre numéro national manque."), NEEDS_FIRST),
+    "needs_nihii": Words(_("Votre numéro INAMI manque."), NEEDS_FIRST),
+    "needs_nihii_gp": Words(
+        _("Votre numéro INAMI n'est pas celui d'un médecin généraliste (codes 001 à 008)."),
+        _(
+            "Si c'est une erreur, corrigez-le dans « Informations générales » ; "
+            "sinon l'eDMG ne vous concerne pas."
+        ),
+    ),
+    "needs_connection": Words(
+        _("Aucun trousseau valable n'est connecté."),
+        _("Choisissez votre trousseau dans « Connexion eHealth »."),
+    ),
+}
+
+# What a capability that passed means.
+PASSED = {
+    "token": _("La plate-forme eHealth vous reconnaît comme médecin et renouvelle votre session."),
+    "etk": _(
+        "La clé publiée à votre nom est dans votre trousseau : les messages chiffrés pourront être lus."
+    ),
+    "mailbox": _("Votre eHealthBox répond et ses messages peuvent être relevés."),
+    "edmg": _("Tout ce qu'une demande d'inscription exige est en place."),
+    "round_trip": _("Un message de test est parti, arrivé, lu, accusé et effacé."),
+}
+
+SERVICES = {
+    "sts": _("Session eHealth"),
+    "etk": _("Clé de chiffrement publiée"),
+    "mailbox": _("eHealthBox"),
+    "publication": _("eHealthBox, envoi"),
+    "registration": _("Inscription eDMG"),
+}
+OPERATIONS = {
+    "RequestSecurityToken": _("Ouvrir une session"),
+    "RequestSecurityToken/Renew": _("Renouveler la session"),
+    "GetEtk": _("Chercher la clé"),
+    "getBoxInfo": _("État de la boîte"),
+    "getMessagesList": _("Liste des messages"),
+    "getFullMessage": _("Lire un message"),
+    "getMessageAcknowledgmentsStatus": _("Accusés d'un message"),
+    "moveMessage": _("Déplacer un message"),
+    "deleteMessage": _("Effacer un message"),
+    "sendMessage": _("Envoyer un message"),
+    "registerToMycarenetService": _("Inscrire auprès d'une mutualité"),
+}
+
 FIX_NIHII = _("Corrigez votre numéro INAMI dans « Informations générales », puis refaites la demande.")
 FIX_ACCOUNT = _("Corrigez le compte bancaire, puis refaites la demande.")
 
@@ -263,6 +334,31 @@ def platform(code: str) -> Words:
     if code in PLATFORM:
         return PLATFORM[code]
     return SOFTWARE_FAULT if code.startswith("SOA-03") else UNKNOWN
+
+
+def check(capability: str, code: str) -> Words:
+    """For the outcome of a check; an empty code: it passed."""
+    if not code:
+        return Words(PASSED[capability], "")
+    return CHECKS.get(code) or WARNINGS.get(code) or platform(code)
+
+
+def service(name: str) -> str:
+    """A service of the platform in words."""
+    return str(SERVICES.get(name, name))
+
+
+def operation(name: str) -> str:
+    """An operation of a service in words."""
+    return str(OPERATIONS.get(name, name))
+
+
+def exchange(service: str, code: str) -> tuple[str, str]:
+    """Kind of tag and sentence for how one call ended."""
+    if code == "OK":
+        return "done", gettext("Réussi")
+    said = registration(code) if service == "registration" else platform(code)
+    return "problem", str(said.reason)
 
 
 def registration(code: str, place: str = "") -> Words:

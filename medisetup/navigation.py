@@ -46,8 +46,11 @@ def links(request: HttpRequest) -> list[dict[str, Any]]:
         (reverse("ehealth:mailbox"), _("eHealthBox"), "mailbox"),
         (reverse("accounts:key"), _("Ma clé"), "key"),
     ]
-    if Capability.SEE_PRACTICE_READINESS in capabilities(request.user):
+    can = capabilities(request.user)
+    if Capability.SEE_PRACTICE_READINESS in can:
         entries.append((reverse("people"), _("Utilisateurs"), "people"))
+    if Capability.SEE_PLATFORM in can:
+        entries.append((reverse("ehealth:all_exchanges"), _("Échanges eHealth"), "mailbox"))
     if settings.DEMO:
         entries.append((reverse("outbox"), _("Boîte d'envoi (démonstration)"), "mail"))
     return [

@@ -259,6 +259,7 @@ def every(task: str, seconds: int) -> dict[str, object]:
 CELERY_BEAT_SCHEDULE = {
     "sweep eDMG": every("ehealth.tasks.sweep_registrations", SWEEP_SECONDS),
     "sweep connections": every("ehealth.tasks.sweep_connections", SWEEP_SECONDS),
+    "remind of certificates": every("ehealth.tasks.remind_of_certificates", 3600),
     "poll mailboxes": every("ehealth.tasks.poll_due_mailboxes", SWEEP_SECONDS),
     "send mails": every("accounts.tasks.send_due_mails", SWEEP_SECONDS),
     "tell of lost supervisors": every("billing.tasks.tell_of_lost_supervisors", SWEEP_SECONDS),

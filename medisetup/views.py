@@ -21,6 +21,7 @@ from django.views.decorators.http import require_GET
 from accounts import access
 from accounts.access import Capability
 from accounts.models import PersonalKey, SectionReview, User
+from ehealth.presenters import platform_down
 from medisetup import readiness
 from medisetup.checklist import Checklist, Line, checklist, checklist_of
 from medisetup.templatetags.medisetup import TABS, sections_of
@@ -90,6 +91,7 @@ def sections_to_review(subject: User) -> list[dict[str, Any]]:
 def home(request: HttpRequest) -> HttpResponse:
     """« Ma configuration »: what is done, what is missing, what each item unlocks."""
     context = checklist_context(request.user, checklist(request.user), owner=True)
+    context["down"] = platform_down()
     return render(request, "medisetup/home.html", context)
 
 

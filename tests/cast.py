@@ -18,7 +18,17 @@ from accounts.actions import invitations
 from accounts.models import KeyReset, Licence, PersonalKey, SectionReview, User
 from accounts.signin import reset_link
 from billing.models import AssistantsAccount
-from ehealth.models import EdmgRegistration, Keystore, Mailbox, MailboxMessage, Mutuality, PlatformSession
+from ehealth.models import (
+    EdmgRegistration,
+    Endpoint,
+    Exchange,
+    Keystore,
+    Mailbox,
+    MailboxMessage,
+    Mutuality,
+    PlatformCheck,
+    PlatformSession,
+)
 from tests.accounts.factories import BillingAddressFactory, PersonalKeyFactory, PracticeFactory, UserFactory
 from tests.billing.factories import FinancialFactory
 from tests.ehealth.factories import EdmgRegistrationFactory, EdmgRequestFactory, KeystoreFactory
@@ -147,6 +157,45 @@ def mailboxes() -> Iterator[tuple[str, User]]:
     user = ready_doctor()
     Mailbox.objects.create(user=user, auto=True)
     yield "mailbox empty", user
+
+
+def tested() -> User:
+    """A doctor with a check in each state, and exchanges of each kind; one address is left alone."""
+    user, now = with_key(ready_doctor()), timezone.now()
+    outcomes = (
+        ("queued", ""),
+        ("passed", ""),
+        ("warning", "mailbox_full"),
+        ("failed", "needs_nihii_gp"),
+        ("running", ""),
+    )
+    for capability, (state, code) in zip(PlatformCheck.Capability.values, outcomes, strict=True):
+        PlatformCheck.objects.create(
+            user=user, capability=capability, state=state, code=code, asked_at=now, finished_at=now
+        )
+    for service, operation, code in (
+        ("sts", "RequestSecurityToken", "OK"), ("sts", "RequestSecurityToken/Renew", "SOA-01001"),
+        ("registration", "registerToMycarenetService", "168"), ("mailbox", "getBoxInfo", "timed_out"),
+    ):  # fmt: skip
+        Exchange.objects.create(
+            user=user, service=service, operation=operation, code=code, host="127.0.0.1:1", started_at=now,
+            milliseconds=12, http_status=200, reference="R-1",
+        )  # fmt: skip
+    Endpoint.objects.create(service="etk", host="127.0.0.1:9", opened_at=now, probe_at=now)
+    return user
+
+
+def watching(user: User) -> Iterator[Visit]:
+    """How the platform answers, as the owner, a manager and the portal's staff see it."""
+    manager = UserFactory(roles=["user_manager"], practice=user.practice)
+    staff = UserFactory(roles=["reception"], is_staff=True)
+    for name in ("ehealth:checks", "ehealth:checks_state", "ehealth:exchanges"):
+        yield Visit("tested", user, reverse(name, args=[user.uuid]))
+    yield Visit("manager about tests", manager, reverse("ehealth:checks", args=[user.uuid]))
+    yield Visit("staff", staff, reverse("ehealth:exchanges", args=[user.uuid]))
+    yield Visit("staff", staff, reverse("ehealth:all_exchanges"))
+    yield Visit("staff", staff, reverse("ehealth:all_exchanges") + "?outcome=ok&service=etk")
+    yield Visit("tested", user, reverse("home"))
 
 
 # --- people -----------------------------------------------------------------------------------
@@ -283,6 +332,7 @@ def visits() -> Iterator[Visit]:
         yield Visit(who, user, reverse("home"))
     for who, user in mailboxes():
         yield Visit(who, user, reverse("ehealth:mailbox"))
+    yield from watching(tested())
     yield from key_pages(admin)
     yield from strangers_pages(admin)
     yield Visit("doctor", doctor, reverse("people"), 403)

@@ -20,11 +20,11 @@ from accounts.models import User
 from billing.bank import BankAccount
 from ehealth import verdicts
 from ehealth.actions import sessions
+from ehealth.actions.endpoints import admitted
 from ehealth.actions.exchanges import exchanges
 from ehealth.actions.sessions import Live
 from ehealth.client import registration
 from ehealth.client.errors import PlatformError
-from ehealth.configuration import platform
 from ehealth.doorbell import ring, ring_on_commit
 from ehealth.models import EdmgRegistration, EdmgRequest, Keystore, Mutuality
 from ehealth.verdicts import Facts, State, Verdict
@@ -222,8 +222,9 @@ def _call(claim: Claim, live: Live, nihii: str) -> Verdict:
     )
     try:
         with exchanges(user) as trace:
+            known = admitted("registration", now=timezone.now()).platform
             answer = registration.register(
-                platform(), live.identity, live.assertion, request=wanted, now=timezone.now(), trace=trace
+                known, live.identity, live.assertion, request=wanted, now=timezone.now(), trace=trace
             )
     except PlatformError as error:
         verdict = verdicts.of_error(error, claim.facts)

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from datetime import datetime, timedelta
 
 from django.db import connection
+from django.utils import timezone
 
 from accounts.models import User
+from ehealth.actions import endpoints
 from ehealth.client.conversation import ExchangeFacts, Trace
 from ehealth.models import Exchange
+
+KEPT = timedelta(days=400)
 
 
 class CallInsideTransaction(RuntimeError):
@@ -33,7 +38,19 @@ def exchanges(user: User) -> Iterator[Trace]:
 
 
 def store(user_id: int, gathered: Iterable[ExchangeFacts]) -> None:
-    Exchange.objects.bulk_create([row(user_id, facts) for facts in gathered])
+    store_all([(user_id, facts) for facts in gathered])
+
+
+def store_all(gathered: Sequence[tuple[int, ExchangeFacts]]) -> None:
+    """Keep what was exchanged for several people, and tell the breakers."""
+    Exchange.objects.bulk_create([row(user_id, facts) for user_id, facts in gathered])
+    endpoints.note([facts for _user_id, facts in gathered], timezone.now())
+
+
+def forget(*, now: datetime) -> int:
+    """Erase exchanges older than KEPT; how many."""
+    count, _per_model = Exchange.objects.filter(started_at__lt=now - KEPT).delete()
+    return count
 
 
 def row(user_id: int, facts: ExchangeFacts) -> Exchange:

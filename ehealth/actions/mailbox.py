@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -21,13 +21,13 @@ from django.utils import timezone
 from accounts import audit
 from ehealth import custody
 from ehealth.actions import sessions
-from ehealth.actions.exchanges import refuse_in_transaction, row
+from ehealth.actions.endpoints import admitted
+from ehealth.actions.exchanges import refuse_in_transaction, store_all
 from ehealth.client import mailbox
 from ehealth.client.conversation import ExchangeFacts
-from ehealth.client.errors import PlatformError
+from ehealth.client.errors import PlatformError, Unreachable
 from ehealth.client.platform import Assertion, Identity, Platform
-from ehealth.configuration import platform
-from ehealth.models import Exchange, Keystore, Mailbox, MailboxMessage
+from ehealth.models import Keystore, Mailbox, MailboxMessage
 
 # No call starts later than this after the claim: with the longest call the task still ends within its limit.
 START_WITHIN_SECONDS = 12.0
@@ -71,51 +71,73 @@ class Page:
 
 
 def poll_due(*, now: datetime) -> int:
-    """Poll at most MAILBOX_BATCH due boxes; how many. Boxes not reached in time are due again at once."""
+    """Poll at most MAILBOX_BATCH due boxes; how many. Boxes not reached in time are due again at once.
+
+    While the breaker of the service is open, none; for its probe, one.
+    """
     refuse_in_transaction()
     latest = time.monotonic() + START_WITHIN_SECONDS
-    boxes = _boxes(claim(now=now), now)
+    try:
+        admission = admitted("mailbox", now=now)
+    except Unreachable:
+        return 0
+    known, may_renew = _with_sts(admission.platform, now)
+    limit = 1 if admission.probing else settings.MAILBOX_BATCH
+    boxes = _boxes(claim(now=now, limit=limit), now, may_renew=may_renew)
     count = len(boxes)
-    known = platform()
     with ThreadPoolExecutor(max_workers=settings.MAILBOX_THREADS) as pool:
         while boxes:
             pages = list(pool.map(lambda box: read(known, box, latest), boxes))
             _write(pages, now)
             boxes = _still_ticked([page.box for page in pages if page.is_full], now)
+            going_on = [box.mailbox.pk for box in boxes]
+            read_out = [page.box.mailbox.pk for page in pages if page.box.mailbox.pk not in going_on]
+            Mailbox.objects.filter(pk__in=read_out).update(reading_since=None)
     return count
 
 
-def claim(*, now: datetime) -> list[int]:
-    """Move `next_poll_at` of due boxes by the interval ± 20 %, in one statement: no box goes to two."""
+def _with_sts(known: Platform, now: datetime) -> tuple[Platform, bool]:
+    """The platform with what may be called of the STS, and whether tokens may be renewed at all."""
+    try:
+        token_service = admitted("sts", now=now).platform.endpoints["sts"]
+    except Unreachable:
+        return known, False
+    return replace(known, endpoints={**known.endpoints, "sts": token_service}), True
+
+
+def claim(*, now: datetime, limit: int) -> list[int]:
+    """Take at most `limit` due boxes and move their next time by the interval ± 20 %; no box goes to two."""
     usable = Keystore.objects.in_force().filter(
         Q(key__isnull=False) | Q(session__key__isnull=False),
         user=OuterRef("user"), stay_connected=True, not_after__gt=now,
     )  # fmt: skip
     due = Mailbox.objects.all().due(now).filter(Exists(usable)).order_by("next_poll_at")
-    chosen = due.select_for_update(skip_locked=True, of=("self",)).values("pk")[: settings.MAILBOX_BATCH]
+    chosen = due.select_for_update(skip_locked=True, of=("self",)).values("pk")[:limit]
     with transaction.atomic(), connection.cursor() as cursor:
         inner, values = chosen.query.sql_with_params()
-        parameters: list[Any] = [now, settings.MAILBOX_INTERVAL, *values]
+        parameters: list[Any] = [now, now, settings.MAILBOX_INTERVAL, *values]
         cursor.execute(
-            f"UPDATE {Mailbox._meta.db_table} SET next_poll_at = %s + %s * (0.8 + 0.4 * random()) "  # noqa: S608
+            f"UPDATE {Mailbox._meta.db_table} SET reading_since = %s, "  # noqa: S608
+            "next_poll_at = %s + %s * (0.8 + 0.4 * random()) "
             f"WHERE id IN ({inner}) RETURNING id",
             parameters,
         )
         return [pk for (pk,) in cursor.fetchall()]
 
 
-def _boxes(keys: Iterable[int], now: datetime) -> list[Box]:
+def _boxes(keys: Iterable[int], now: datetime, *, may_renew: bool = True) -> list[Box]:
     claimed = Mailbox.objects.filter(pk__in=list(keys)).order_by("pk")
     boxes = {found.user_id: found for found in claimed}
     keystores = (
         Keystore.objects.in_force().filter(user__in=boxes).select_related("user", "session").order_by("pk")
     )
-    return [box for keystore in keystores if (box := _box(boxes[keystore.user_id], keystore, now))]
+    made = (_box(boxes[keystore.user_id], keystore, now, may_renew) for keystore in keystores)
+    return [box for box in made if box]
 
 
-def _box(found: Mailbox, keystore: Keystore, now: datetime) -> Box | None:
+def _box(found: Mailbox, keystore: Keystore, now: datetime, may_renew: bool) -> Box | None:
     live = sessions.has_live_session(keystore, now)
-    renew = sessions.wants_renewal(keystore, now) or not live
+    renew = may_renew and (sessions.wants_renewal(keystore, now) or not live)
     if renew and (sessions.holder(keystore, now) is None or not sessions.lease(keystore, now)):
         renew = False
     return Box(found, keystore, renew) if live or renew else None
@@ -163,9 +185,7 @@ def _read_page(known: Platform, identity: Identity, assertion: Assertion, page: 
 
 
 def _write(pages: list[Page], now: datetime) -> None:
-    Exchange.objects.bulk_create(
-        [row(page.box.keystore.user_id, facts) for page in pages for facts in page.facts]
-    )
+    store_all([(page.box.keystore.user_id, facts) for page in pages for facts in page.facts])
     for page in pages:
         if page.box.renew:
             _keep(page, now)

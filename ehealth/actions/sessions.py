@@ -15,12 +15,12 @@ from django.utils import timezone
 from accounts import audit
 from accounts.models import User
 from ehealth import custody
+from ehealth.actions.endpoints import admitted
 from ehealth.actions.exchanges import exchanges
 from ehealth.client import sts
 from ehealth.client.conversation import Trace
 from ehealth.client.errors import Faulted, PlatformError
 from ehealth.client.platform import Assertion, Identity, Platform
-from ehealth.configuration import platform
 from ehealth.models import Keystore, Mailbox, PlatformSession
 
 LEASE = timedelta(seconds=90)
@@ -142,7 +142,8 @@ def obtain(keystore: Keystore, live: Live | None, now: datetime) -> Assertion:
         raise RenewalUnderway
     with exchanges(keystore.user) as trace:
         identity = custody.identity(source, keystore.ssin)
-        return new_token(platform(), identity, live.assertion if live else None, trace)
+        known = admitted("sts", now=timezone.now()).platform
+        return new_token(known, identity, live.assertion if live else None, trace)
 
 
 def new_token(known: Platform, identity: Identity, old: Assertion | None, trace: Trace) -> Assertion:

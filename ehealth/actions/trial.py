@@ -11,12 +11,12 @@ from django.utils import timezone
 from accounts.models import User
 from ehealth import custody
 from ehealth.actions import sessions
+from ehealth.actions.endpoints import admitted
 from ehealth.actions.exchanges import exchanges
 from ehealth.client import etk, mailbox, sts
 from ehealth.client.conversation import Trace
 from ehealth.client.errors import Faulted, PlatformError, Refused
 from ehealth.client.platform import Assertion, Identity
-from ehealth.configuration import platform
 from ehealth.models import Keystore
 
 
@@ -39,7 +39,8 @@ def run(keystore: Keystore, now: datetime) -> Result:
     identity = custody.identity(source, keystore.ssin)
     with exchanges(keystore.user) as trace:
         try:
-            assertion = sts.request_assertion(platform(), identity, now=timezone.now(), trace=trace)
+            known = admitted("sts", now=timezone.now()).platform
+            assertion = sts.request_assertion(known, identity, now=timezone.now(), trace=trace)
         except PlatformError as error:
             return Result(False, error.code, passing=is_passing(error))
         code = disagreement(keystore.user, assertion.nihii)
@@ -68,12 +69,14 @@ def disagreement(user: User, certified: str | None) -> str:
 def _warnings(keystore: Keystore, identity: Identity, assertion: Assertion, trace: Trace) -> tuple[str, int]:
     """Code of a warning or '', and how many messages wait outside the box."""
     try:
-        box = mailbox.box_info(platform(), identity, assertion, now=timezone.now(), trace=trace)
+        known = admitted("mailbox", now=timezone.now()).platform
+        box = mailbox.box_info(known, identity, assertion, now=timezone.now(), trace=trace)
     except PlatformError:
         return "mailbox_unreachable", 0
     published = None
     with suppress(PlatformError):
-        published = etk.encryption_serial(platform(), keystore.ssin, now=timezone.now(), trace=trace)
+        known = admitted("etk", now=timezone.now()).platform
+        published = etk.encryption_serial(known, keystore.ssin, now=timezone.now(), trace=trace)
     if not keystore.encryption_serials:
         return "no_encryption_key", box.standby
     differs = published is not None and published not in keystore.encryption_serials

@@ -14,6 +14,7 @@ from pytest_django.fixtures import Settings
 
 from accounts.models import AuditEvent, User
 from ehealth.actions import connection, mailbox
+from ehealth.configuration import platform
 from ehealth.models import Exchange, Keystore, Mailbox, MailboxMessage, PlatformSession
 from tests.client import CheckingClient
 from tests.ehealth.conftest import Doctor
@@ -94,7 +95,7 @@ def test_unticking_stops_at_once(polled: Doctor) -> None:
 def test_unticking_between_two_pages_stops_before_the_next_call(polled: Doctor) -> None:
     polled.simulator.add_messages(polled.ssin, 150)
     now = timezone.now()
-    boxes = mailbox._boxes(mailbox.claim(now=now), now)
+    boxes = mailbox._boxes(mailbox.claim(now=now, limit=10), now)
     connection.set_auto(user=polled.user, by=polled.user, auto=False, now=now)
     assert mailbox._still_ticked(boxes, now) == []
     page = mailbox.Page(boxes[0], messages=())
@@ -165,8 +166,8 @@ def test_a_certificate_refused_three_times_ends_the_polling(polled: Doctor) -> N
 
 def test_a_box_not_reached_in_time_is_due_at_once(polled: Doctor) -> None:
     now = timezone.now()
-    (claimed,) = mailbox._boxes(mailbox.claim(now=now), now)
-    page = mailbox.read(mailbox.platform(), claimed, latest=0)
+    (claimed,) = mailbox._boxes(mailbox.claim(now=now, limit=10), now)
+    page = mailbox.read(platform(), claimed, latest=0)
     mailbox._write([page], now)
     assert not page.reached and box(polled).next_poll_at == now
 
