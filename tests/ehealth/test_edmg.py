@@ -531,3 +531,40 @@ def test_no_call_is_made_in_a_web_request(
     client.get(reverse("ehealth:mailbox"))
     assert connected.simulator.calls() == before
     assert not database.in_atomic_block
+
+
+# --- everything at once -----------------------------------------------------------------------
+def test_seven_mixed_fates_end_in_the_right_states_with_one_registration_each(connected: Doctor) -> None:
+    """Outage, time-out after sending, 168, 140, 141, a crash, and one that goes well."""
+    simulator, ssin = connected.simulator, connected.ssin
+    simulator.add_person(ssin, registered=["300"], recognised=["100", "200", "300", "400", "600", "900"])
+    simulator.fault("outage", service="registration", ssin=ssin, mutuality="100", count=2)
+    simulator.fault("hang-after-accept", service="registration", ssin=ssin, mutuality="200", value="5")
+    simulator.fault("business", service="registration", ssin=ssin, mutuality="400", value="140")
+    rows = {row.mutuality: row for row in ask(connected)}
+    now = timezone.now()
+    crashed = edmg._claim(rows["600"].pk, now)
+    assert crashed
+    edmg._verdict(crashed)  # the mutuality accepts, the worker dies before it writes
+    assert send_all(connected, now=now) == {
+        "100": State.RETRYING,
+        "200": State.RETRYING,
+        "300": State.ALREADY_REGISTERED,
+        "400": State.REJECTED,
+        "500": State.RETRYING,
+        "600": State.SENDING,
+        "900": State.REGISTERED,
+    }
+    assert (row(connected, "200").outcome_unknown, row(connected, "500").result_code) == (True, "141")
+    for minutes in (2, 8, 30, 100):
+        send_all(connected, now=now + timedelta(minutes=minutes))
+    assert states(connected) == {
+        "100": State.REGISTERED,
+        "200": State.REGISTERED,
+        "300": State.ALREADY_REGISTERED,
+        "400": State.REJECTED,
+        "500": State.RETRYING,
+        "600": State.REGISTERED,
+        "900": State.REGISTERED,
+    }
+    assert accepted(connected) == dict.fromkeys(["100", "200", "600", "900"], 1)
