@@ -119,11 +119,19 @@ ORDERS: dict[tuple[str, str], Callable[[Simulation, Json], Json]] = {
 
 def obey(simulation: Simulation, method: str, path: str, body: bytes) -> tuple[int, Json]:
     """Carries out one order; HTTP status and JSON answer."""
-    order = ORDERS.get((method, path))
-    if order is None:
+    if (method, path) not in ORDERS:
         return 404, {"error": "no such order"}
     try:
-        return 200, order(simulation, json.loads(body) if body else {})
+        given = json.loads(body) if body else {}
+    except ValueError as error:
+        return 400, {"error": f"{type(error).__name__}: {error}"}
+    return carry_out(simulation, path, given, method)
+
+
+def carry_out(simulation: Simulation, path: str, order: Json, method: str = "POST") -> tuple[int, Json]:
+    """Carries out an order whose fields were read; HTTP status and answer."""
+    try:
+        return 200, ORDERS[(method, path)](simulation, order)
     except (KeyError, TypeError, ValueError) as error:
         return 400, {"error": f"{type(error).__name__}: {error}"}
 

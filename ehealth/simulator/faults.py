@@ -22,6 +22,7 @@ KINDS = {
     "drip": "everything is done, one byte of the answer every VALUE seconds (default 1)",
     "replayed-answer": "everything is done, but the service's previous answer is sent",
     "wrong-signature": "STS: the signature of the token does not hold",
+    "wrapped-signature": "STS: the signed token is hidden inside a forged one",
     "expired-token": "STS: the token ended yesterday",
     "foreign-token": "STS: the token is about another person",
     "no-xades": "Registration: the answer has no XadesT",

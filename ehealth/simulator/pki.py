@@ -29,7 +29,9 @@ KINDS = (
     "expired",
     "not-yet-valid",
     "near-expiry",
+    "other-person",
     "foreign-ca",
+    "acceptance-issuer",
     "production-issuer",
     "organisation",
     "no-encryption",
@@ -40,8 +42,10 @@ KINDS = (
 CA_NAME = "TEST-Simulation eHealth issuing CA 001"
 OTHER_CAS = {
     "foreign-ca": "TEST-Unrelated eHealth issuing CA 009",
+    "acceptance-issuer": "TEST-ZetesConfidens Private Trust PKI - eHealth issuing CA 001",
     "production-issuer": "ZetesConfidens Private Trust PKI - eHealth issuing CA 001",
 }
+SOMEBODY_ELSE = "71020203081"
 LIFETIME = timedelta(days=3 * 365)
 LONG_AGO, FAR_AHEAD = timedelta(days=10 * 365), timedelta(days=20 * 365)
 
@@ -122,7 +126,9 @@ def issue(
     now = now or datetime.now(UTC)
     issuer = _other_ca(OTHER_CAS[kind], now) if kind in OTHER_CAS else pki.ca
     start, end = _validity(kind, now)
-    owner = f"NIHII-MEDICAL_HOUSE={ssin}" if kind == "organisation" else f"SSIN={ssin}"
+    owner = f"SSIN={SOMEBODY_ELSE if kind == 'other-person' else ssin}"
+    if kind == "organisation":
+        owner = f"NIHII-MEDICAL_HOUSE={ssin}"
     key: PrivateKey = ec.generate_private_key(ec.SECP384R1()) if kind == "p384" else _rsa()
     subject = _owner_name(owner, f"{first_name} {last_name}")
     certificate = _authentication_certificate(issuer, subject, key, start, end)

@@ -8,7 +8,7 @@ import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
-from ehealth.simulator import control, etk, gateway, mailbox, messages, registration, soap, sts
+from ehealth.simulator import control, etk, gateway, mailbox, messages, page, registration, soap, sts
 from ehealth.simulator.faults import Fault
 from ehealth.simulator.gateway import Answer, Operation, Service, Simulation
 from ehealth.simulator.soap import WST, XML_TYPE, Refusal
@@ -66,6 +66,7 @@ SERVICES = {
         mutuality=registration.mutuality,
     ),
 }
+HTML = "text/html; charset=UTF-8"
 LARGEST_BODY = 1024 * 1024
 LARGEST_DRAIN = 32 * 1024 * 1024
 
@@ -107,6 +108,10 @@ class Handler(BaseHTTPRequestHandler):
         """Health and the readable part of control."""
         if self.path == "/health":
             self._send(200, b'{"status": "ok"}', "application/json")
+        elif self.path == page.PATH:
+            self._page(b"")
+        elif self.path == page.STYLE_PATH:
+            self._send(200, page.STYLE.encode(), "text/css")
         elif self.path.startswith("/control/"):
             self._control(b"")
         elif self.path in SERVICES:
@@ -119,7 +124,9 @@ class Handler(BaseHTTPRequestHandler):
         body = self._body()
         if body is None:
             return
-        if self.path.startswith("/control/"):
+        if self.path == page.PATH:
+            self._page(body)
+        elif self.path.startswith("/control/"):
             self._control(body)
         elif self.path in SERVICES:
             self._call(SERVICES[self.path], body)
@@ -145,10 +152,32 @@ class Handler(BaseHTTPRequestHandler):
         while left and (chunk := self.rfile.read(min(left, 65536))):
             left -= len(chunk)
 
+    def _page(self, body: bytes) -> None:
+        """The page for a browser: the token first, then orders."""
+        token, simulation = self.server.token, self.server.simulation
+        form = page.fields(body)
+        if not self._is_local() or (
+            self.command == "POST" and not page.is_own(self.headers.get("Origin"), self.headers.get("Host"))
+        ):
+            self._send(403, b"forbidden", "text/plain")
+            return
+        headers = dict(page.HEADERS)
+        if control.same_token(form.get("token", ""), token):
+            headers["Set-Cookie"] = f"{page.COOKIE}={token}; HttpOnly; SameSite=Strict; Path={page.PATH}"
+            self._send(303, b"", "text/plain", headers | {"Location": page.PATH})
+        elif not page.knows(self.headers.get("Cookie", ""), token):
+            problem = "This is not the token." if form else ""
+            self._send(403 if form else 200, page.closed(problem), HTML, headers)
+        else:
+            problem = page.obey(simulation, form) if form else ""
+            self._send(400 if problem else 200, page.opened(simulation, problem), HTML, headers)
+
+    def _is_local(self) -> bool:
+        return self.client_address[0] in {"127.0.0.1", "::1"}
+
     def _control(self, body: bytes) -> None:
-        is_local = self.client_address[0] in {"127.0.0.1", "::1"}
         given = self.headers.get("X-Control-Token", "")
-        if not is_local or not control.same_token(given, self.server.token):
+        if not self._is_local() or not control.same_token(given, self.server.token):
             self._send(403, b'{"error": "forbidden"}', "application/json")
             return
         status, result = control.obey(self.server.simulation, self.command, self.path, body)

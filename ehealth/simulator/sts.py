@@ -1,5 +1,6 @@
 """The Security Token Service: issues SAML 1.1 holder-of-key assertions about doctors (WS-Trust 1.3)."""
 
+import copy
 from collections.abc import Callable
 from datetime import datetime, timedelta
 
@@ -61,6 +62,8 @@ def issue(call: Call) -> etree._Element:
     issued = call.now - (2 * LIFETIME if call.fault.kind == "expired-token" else timedelta(0))
     assertion = _assertion(caller, attributes, issued)
     _sign(assertion, call)
+    if call.fault.kind == "wrapped-signature":
+        return _response(request, _wrapped(assertion))
     known = {uri: value for uri, _, value in attributes if value is not None}
     token = str(assertion.get("AssertionID"))
     call.simulation.store.keep_token(token, caller.ssin, known.get(NIHII11), issued, issued + LIFETIME)
@@ -195,6 +198,18 @@ def _assertion(
             attribute = _saml(statement, "Attribute", AttributeName=uri, AttributeNamespace=namespace)
             _saml(attribute, "AttributeValue", value)
     return assertion
+
+
+def _wrapped(signed: etree._Element) -> etree._Element:
+    """A forged token about somebody else, with the truly signed one as an object of its signature."""
+    forged = copy.deepcopy(signed)
+    forged.set("AssertionID", new_id())
+    for value in forged.iterfind(f".//{{{SAML}}}AttributeValue"):
+        if value.text == text(signed.find(f".//{{{SAML}}}AttributeValue")):
+            value.text = "99123199931"
+    signature = forged.find(f"{{{DS}}}Signature")
+    etree.SubElement(signature, f"{{{DS}}}Object").append(signed)
+    return forged
 
 
 def _sign(assertion: etree._Element, call: Call) -> None:

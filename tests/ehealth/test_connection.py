@@ -130,7 +130,7 @@ def test_after_a_day_of_silence_the_test_is_given_up_and_the_key_erased(doctor: 
 
 
 @pytest.mark.parametrize(
-    "kind", ["garbage", "wrong-signature", "foreign-token", "expired-token", "truncated"]
+    "kind", ["garbage", "wrong-signature", "wrapped-signature", "foreign-token", "expired-token", "truncated"]
 )
 def test_garbage_never_connects(doctor: Doctor, kind: str) -> None:
     stored = doctor.upload()

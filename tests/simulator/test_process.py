@@ -270,3 +270,54 @@ def test_the_commands_work_from_a_shell(simulator: Simulator, tmp_path: Path) ->
     )
     assert made.returncode == 0, made.stderr
     assert pkcs12.load_pkcs12(out.read_bytes(), b"secret").cert.friendly_name == b"authentication"
+
+
+# --- the page ---------------------------------------------------------------------------------
+def browse(simulator: Simulator, form: str = "", **headers: str) -> tuple[int, dict[str, str], str]:
+    """GET the page, or POST a form as its own page would."""
+    connection = http.client.HTTPConnection("127.0.0.1", simulator.port, timeout=30)
+    own = {
+        "Origin": f"http://127.0.0.1:{simulator.port}",
+        "Content-Type": "application/x-www-form-urlencoded",
+    }
+    try:
+        connection.request("POST" if form else "GET", "/control/", form or None, own | headers)
+        response = connection.getresponse()
+        return response.status, dict(response.headers), response.read().decode()
+    finally:
+        connection.close()
+
+
+def test_the_page_opens_with_the_token_alone(simulator: Simulator) -> None:
+    status, headers, text = browse(simulator)
+    assert status == 200 and "Control token" in text and "Accepted registrations" not in text
+    assert "default-src 'none'" in headers["Content-Security-Policy"]
+    assert browse(simulator, "token=guess")[0] == 403
+    token = (simulator.data / "control-token").read_text()
+    status, headers, _ = browse(simulator, f"token={token}")
+    assert status == 303 and "HttpOnly; SameSite=Strict" in headers["Set-Cookie"]
+    cookie = headers["Set-Cookie"].partition(";")[0]
+    assert "Accepted registrations" in browse(simulator, Cookie=cookie)[2]
+
+
+def test_the_page_orders_and_cancels_and_tells_what_is_wrong(simulator: Simulator, elise: Doctor) -> None:
+    cookie = f"control={(simulator.data / 'control-token').read_text()}"
+    order = f"order=fault&kind=soa&value=SOA-02002&service=etk&ssin={elise.ssin}&count=3"
+    assert browse(simulator, order, Cookie=cookie)[0] == 200
+    (ordered,) = simulator.control("faults")["faults"]
+    assert (ordered["kind"], ordered["service"], ordered["remaining"]) == ("soa", "etk", 3)
+    for wrong in (
+        "order=fault&kind=soa&value=x",
+        "order=fault&kind=outage&count=x",
+        "order=x",
+        "order=fault",
+    ):
+        status, _, text = browse(simulator, wrong, Cookie=cookie)
+        assert status == 400 and 'role="alert"' in text, wrong
+    hostile = "order=fault&kind=<script>"
+    assert "<script>" not in browse(simulator, hostile, Cookie=cookie)[2]
+    browse(simulator, "order=clear", Cookie=cookie)
+    assert simulator.control("faults")["faults"] == []
+    for origin in ("http://evil.example", "null"):
+        assert browse(simulator, order, Cookie=cookie, Origin=origin)[0] == 403
+    assert simulator.control("faults")["faults"] == []

@@ -11,6 +11,7 @@ from urllib.request import ProxyHandler, Request, build_opener
 
 from django.core.management.base import BaseCommand
 
+from ehealth.simulator.control import give
 from medisetup.local import broker, catalogues, postgres
 from medisetup.local.environment import Places, for_children
 from medisetup.local.lock import Lock
@@ -25,6 +26,8 @@ QUIET = (
     "--without-mingle",
 )  # no chatter between workers: a known crash after broker restarts
 WORKER = (*CELERY, "worker", "-l", "INFO", "-Q", "interactive,poll", "--concurrency", "2", *QUIET)
+# The share of answers that come late, broken or not at all, as those of a real platform do.
+MOODS = 0.03
 BEAT = (*CELERY, "beat", "-l", "INFO", "-S", "celery.beat:Scheduler", "--pidfile=")
 
 
@@ -96,8 +99,13 @@ class Start:
         self._prepare()
         self._simulator(simulator)
         furnished = self._once("demo", "demo", told="Cabinet de démonstration")
+        give(self.places.simulator, "settings", {"faults": MOODS})
         self._portal()
-        speak(f"\n{furnished}\n\nmedisetup : {self.origin}/   (Ctrl-C pour arrêter)")
+        speak(
+            f"\n{furnished}\n\nSimulateur eHealth : http://127.0.0.1:{simulator}/control/ "
+            f"(jeton : {self.places.simulator / 'control-token'})"
+            f"\nmedisetup : {self.origin}/   (Ctrl-C pour arrêter)"
+        )
 
     def _database(self) -> str:
         """The address of the database: the given one, or that of a server started here."""
