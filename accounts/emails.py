@@ -36,6 +36,9 @@ LETTERS = frozenset(
         "email_changed",
         "login_changed",
         "section_reopened",
+        "licence_reminder",
+        "licence_expired",
+        "licence_activated",
     }
 )
 # Kinds that say one sentence, in the template `notice`.

@@ -48,6 +48,8 @@ def links(request: HttpRequest) -> list[dict[str, Any]]:
     ]
     if Capability.SEE_PRACTICE_READINESS in capabilities(request.user):
         entries.append((reverse("people"), _("Utilisateurs"), "people"))
+    if Capability.ACTIVATE_LICENCE in capabilities(request.user):
+        entries.append((reverse("billing:licence_queue"), _("Demandes de licence"), "check"))
     if settings.DEMO:
         entries.append((reverse("outbox"), _("Boîte d'envoi (démonstration)"), "mail"))
     return [

@@ -14,7 +14,7 @@ from allauth.account.models import EmailAddress, EmailConfirmationHMAC
 from django.urls import reverse
 from django.utils import timezone
 
-from accounts.actions import invitations
+from accounts.actions import invitations, licences
 from accounts.models import KeyReset, Licence, PersonalKey, SectionReview, User
 from accounts.signin import reset_link
 from billing.models import AssistantsAccount
@@ -247,6 +247,40 @@ def key_pages(admin: User) -> Iterator[Visit]:
     yield Visit("someone's password", own, reverse("accounts:own_password"))
 
 
+def licence_pages(admin: User) -> Iterator[Visit]:
+    """A licence on its important days, and the requests as staff sees them."""
+    staff, today = UserFactory(is_staff=True), timezone.localdate()
+    for age in (0, 30, 45, 46):
+        user = ready_doctor()
+        start = today - timedelta(days=age)
+        Licence.objects.filter(user=user).update(starts_on=start, ends_on=start + timedelta(days=45))
+        yield Visit(f"licence day {age}", user, reverse("billing:licence", args=[user.uuid]))
+        yield Visit(f"licence day {age}", user, reverse("home"))
+    yield Visit("staff, nothing asked", staff, reverse("billing:licence_queue"))
+    for stage in ("requested", "invoiced", "paid", "active"):
+        user = licence_at(ready_doctor(user__practice=admin.practice), staff, stage)
+        yield Visit(f"licence {stage}", user, reverse("billing:licence", args=[user.uuid]))
+        if stage != "active":
+            yield Visit(f"staff {stage}", staff, reverse("billing:licence_request", args=[user.uuid]))
+    yield Visit("admin", admin, reverse("billing:licence", args=[user.uuid]))
+    yield Visit("admin", admin, reverse("billing:licence", args=[admin.uuid]))
+    yield Visit("staff", staff, reverse("billing:licence_queue"))
+
+
+def licence_at(user: User, staff: User, stage: str) -> User:
+    """A request that has come as far as `stage`."""
+    now = timezone.now()
+    number = user.practitioner.nihii
+    row = licences.request_year(user=user, by=user, nihii=number, now=now)
+    if stage != "requested":
+        licences.record_invoice(request=row, number="2026-0117", day=now.date(), by=staff, now=now)
+    if stage in ("paid", "active"):
+        licences.record_payment(request=row, day=now.date(), by=staff, now=now)
+    if stage == "active":
+        licences.activate(request=row, by=staff, now=now)
+    return user
+
+
 def visits() -> Iterator[Visit]:
     """Every page of the site, for everybody who sees it differently."""
     doctor = registrations(
@@ -283,6 +317,7 @@ def visits() -> Iterator[Visit]:
         yield Visit(who, user, reverse("home"))
     for who, user in mailboxes():
         yield Visit(who, user, reverse("ehealth:mailbox"))
+    yield from licence_pages(admin)
     yield from key_pages(admin)
     yield from strangers_pages(admin)
     yield Visit("doctor", doctor, reverse("people"), 403)
