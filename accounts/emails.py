@@ -75,6 +75,10 @@ NOTICES: dict[str, Promise] = {
         "Vous ne pouvez plus être maître de stage dans ce cabinet. "
         "Les assistants qui vous avaient choisi sont avertis et en choisissent un autre."
     ),
+    "edmg_account_changed": _(
+        "Un changement du compte bancaire de vos DMG a été préparé. "
+        "Les lettres aux mutualités ne partent que si vous les envoyez vous-même."
+    ),
     "iban_changed": _("Un compte bancaire de vos préférences de facturation a été modifié."),
 }
 # A failed mail is tried again after these waits, then given up.

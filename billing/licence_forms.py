@@ -9,21 +9,7 @@ from django import forms
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-
-class DayField(forms.DateField):
-    """A day that has come, at the latest today."""
-
-    def __init__(self, *, today: date, missing: str, **kwargs: Any) -> None:
-        self.today = today
-        widget = forms.DateInput(attrs={"type": "date", "max": today.isoformat()}, format="%Y-%m-%d")
-        invalid = _("Écrivez une date complète, par exemple 26/11/2026.")
-        super().__init__(widget=widget, error_messages={"required": missing, "invalid": invalid}, **kwargs)
-
-    def clean(self, value: Any) -> date:
-        day: date = super().clean(value)
-        if day > self.today:
-            raise forms.ValidationError(_("Cette date est dans le futur. Indiquez un jour passé ou ce jour."))
-        return day
+from accounts.fields import DayField
 
 
 class InvoiceForm(forms.Form):

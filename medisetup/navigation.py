@@ -46,9 +46,10 @@ def links(request: HttpRequest) -> list[dict[str, Any]]:
         (reverse("ehealth:mailbox"), _("eHealthBox"), "mailbox"),
         (reverse("accounts:key"), _("Ma clé"), "key"),
     ]
-    if Capability.SEE_PRACTICE_READINESS in capabilities(request.user):
+    can = capabilities(request.user)
+    if Capability.SEE_PRACTICE_READINESS in can:
         entries.append((reverse("people"), _("Utilisateurs"), "people"))
-    if Capability.ACTIVATE_LICENCE in capabilities(request.user):
+    if Capability.ACTIVATE_LICENCE in can:
         entries.append((reverse("billing:licence_queue"), _("Demandes de licence"), "check"))
     if settings.DEMO:
         entries.append((reverse("outbox"), _("Boîte d'envoi (démonstration)"), "mail"))

@@ -23,6 +23,7 @@ from accounts import access
 from accounts.access import Capability
 from accounts.models import PersonalKey, SectionReview, User
 from billing.licence_words import licence_line
+from ehealth.actions.account_change import open_tasks
 from medisetup import readiness
 from medisetup.checklist import Checklist, Line, checklist, checklist_of
 from medisetup.templatetags.medisetup import TABS, sections_of
@@ -73,6 +74,7 @@ def checklist_context(subject: User, checklist: Checklist, *, owner: bool) -> di
         "next_url": link_of(checklist.next_line, subject, owner=owner) if checklist.next_line else "",
         "to_review": sections_to_review(subject),
         "licence": licence_line(subject, today=timezone.localdate()),
+        "mutualities_to_tell": open_tasks(subject),
         "prepared_key": PersonalKey.objects.live().filter(user=subject, prepared=True, kept_at=None).exists(),
     }
 

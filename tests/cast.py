@@ -17,7 +17,9 @@ from django.utils import timezone
 from accounts.actions import invitations, licences
 from accounts.models import KeyReset, Licence, PersonalKey, SectionReview, User
 from accounts.signin import reset_link
+from billing.bank import BankAccount
 from billing.models import AssistantsAccount
+from ehealth.actions import account_change
 from ehealth.models import EdmgRegistration, Keystore, Mailbox, MailboxMessage, Mutuality, PlatformSession
 from tests.accounts.factories import BillingAddressFactory, PersonalKeyFactory, PracticeFactory, UserFactory
 from tests.billing.factories import FinancialFactory
@@ -281,6 +283,37 @@ def licence_at(user: User, staff: User, stage: str) -> User:
     return user
 
 
+def account_changes(admin: User) -> Iterator[Visit]:
+    """A registered doctor before, during and after a change of account; the manager's view; a letter."""
+    name = "ehealth:account_change"
+    for language in ("fr", "nl", "de", "en"):
+        doctor = registered(user__practice=admin.practice, user__language=language)
+        begin_change(doctor)
+        yield Visit(f"letter {language}", doctor, reverse(f"{name}_letter", args=[doctor.uuid, "100"]))
+    yield Visit("change prepared", doctor, reverse(name, args=[doctor.uuid]))
+    for code, days in (("100", 3), ("200", 3), ("200", 0)):
+        day = timezone.localdate() - timedelta(days=days)
+        act = account_change.mark_confirmed if not days else account_change.mark_sent
+        act(user=doctor, by=doctor, mutuality=code, day=day, now=timezone.now())
+    yield Visit("change under way", doctor, reverse(name, args=[doctor.uuid]))
+    yield Visit("change under way", doctor, reverse("home"))
+    yield Visit("admin", admin, reverse(name, args=[doctor.uuid]))
+    fresh = registered()
+    yield Visit("change to begin", fresh, reverse(name, args=[fresh.uuid]))
+    blocked = ready_doctor()
+    yield Visit("change impossible", blocked, reverse(name, args=[blocked.uuid]))
+
+
+def registered(**facts: Any) -> User:
+    """A doctor whom all seven mutualities pay on BE67 0010 0000 1187."""
+    return registrations(ready_doctor(**facts), ("registered", "", ""), ("already_registered", "168", ""))
+
+
+def begin_change(doctor: User) -> None:
+    account = BankAccount("BE54001000002197", "GEBABEBB", "derived")
+    account_change.begin(user=doctor, by=doctor, account=account, now=timezone.now())
+
+
 def visits() -> Iterator[Visit]:
     """Every page of the site, for everybody who sees it differently."""
     doctor = registrations(
@@ -318,6 +351,7 @@ def visits() -> Iterator[Visit]:
     for who, user in mailboxes():
         yield Visit(who, user, reverse("ehealth:mailbox"))
     yield from licence_pages(admin)
+    yield from account_changes(admin)
     yield from key_pages(admin)
     yield from strangers_pages(admin)
     yield Visit("doctor", doctor, reverse("people"), 403)
