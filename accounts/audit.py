@@ -67,6 +67,7 @@ KINDS = frozenset(
         "practitioner:practitioner:created",
         "practitioner:nihii:changed",
         "billing:assistants_account:changed",
+        "billing:training:ended",
         "ehealth:keystore:stored",
         "ehealth:keystore:refused",
         "ehealth:keystore:connected",

@@ -39,6 +39,7 @@ LETTERS = frozenset(
         "licence_reminder",
         "licence_expired",
         "licence_activated",
+        "training_ended",
     }
 )
 # Kinds that say one sentence, in the template `notice`.

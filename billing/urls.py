@@ -1,10 +1,11 @@
 from django.urls import path
 
-from billing import licence_pages, views
+from billing import licence_pages, training_pages, views
 
 app_name = "billing"
 urlpatterns = [
     path("people/<uuid:uuid>/billing/financial/", views.Financial.as_view(), name="financial"),
+    path("people/<uuid:uuid>/end-of-training/", training_pages.end_of_training, name="end_of_training"),
     path("people/<uuid:uuid>/licence/", licence_pages.licence, name="licence"),
     path("platform/licences/", licence_pages.queue, name="licence_queue"),
     path("platform/licences/<uuid:uuid>/", licence_pages.handle, name="licence_request"),

@@ -82,7 +82,7 @@ def save_general(*, user: User, by: User, version: int, now: datetime, **values:
             _note_identity(row, values["nihii"], user=user, by=by, now=now)
             change.apply(user, person)
             change.apply(row, values)
-            _follow_licence(row, by=by, now=now)
+            follow_licence(row, by=by, now=now)
     except IntegrityError as error:
         if "nihii_once_per_practice" in str(error):
             raise NihiiTaken from error
@@ -100,7 +100,7 @@ def _note_identity(row: Practitioner, nihii: str, *, user: User, by: User, now: 
     audit.record("practitioner:nihii:changed", actor=by, subject=user, at=now, nihii=[old, nihii])
 
 
-def _follow_licence(row: Practitioner, *, by: User, now: datetime) -> None:
+def follow_licence(row: Practitioner, *, by: User, now: datetime) -> None:
     """Whoever becomes a physician gets the 45 days, unless the person of these numbers has had them."""
     if not professions()[row.profession].paid_licence:
         return

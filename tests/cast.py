@@ -24,7 +24,7 @@ from ehealth.models import EdmgRegistration, Keystore, Mailbox, MailboxMessage, 
 from tests.accounts.factories import BillingAddressFactory, PersonalKeyFactory, PracticeFactory, UserFactory
 from tests.billing.factories import FinancialFactory
 from tests.ehealth.factories import EdmgRegistrationFactory, EdmgRequestFactory, KeystoreFactory
-from tests.practitioners.factories import AddressFactory, PractitionerFactory
+from tests.practitioners.factories import AddressFactory, PractitionerFactory, nihii
 
 SECTIONS = (
     "accounts:account",
@@ -249,6 +249,20 @@ def key_pages(admin: User) -> Iterator[Visit]:
     yield Visit("someone's password", own, reverse("accounts:own_password"))
 
 
+def end_of_training(manager: User) -> Iterator[Visit]:
+    """A trainee with a supervisor, a specialist in training, and somebody who is neither."""
+    senior = FinancialFactory(practitioner__user__practice=manager.practice).practitioner
+    row = PractitionerFactory(trainee=True, user__practice=manager.practice)
+    FinancialFactory(practitioner=row, bce="", iban="", bic="", bic_source="", supervisor=senior)
+    Licence.objects.create(user=row.user, starts_on=timezone.localdate(), ends_on=timezone.localdate())
+    surgeon = PractitionerFactory(trainee=True, nihii=nihii(90_000, "014")).user
+    name = "billing:end_of_training"
+    yield Visit("trainee", row.user, reverse(name, args=[row.user.uuid]))
+    yield Visit("manager", manager, reverse(name, args=[row.user.uuid]))
+    yield Visit("future surgeon", surgeon, reverse(name, args=[surgeon.uuid]))
+    yield Visit("supervisor", senior.user, reverse(name, args=[senior.user.uuid]))
+
+
 def licence_pages(admin: User) -> Iterator[Visit]:
     """A licence on its important days, and the requests as staff sees them."""
     staff, today = UserFactory(is_staff=True), timezone.localdate()
@@ -352,6 +366,7 @@ def visits() -> Iterator[Visit]:
         yield Visit(who, user, reverse("ehealth:mailbox"))
     yield from licence_pages(admin)
     yield from account_changes(admin)
+    yield from end_of_training(manager)
     yield from key_pages(admin)
     yield from strangers_pages(admin)
     yield Visit("doctor", doctor, reverse("people"), 403)
