@@ -121,6 +121,21 @@ def paying_account(practitioner: Practitioner) -> tuple[str, str]:
     return (theirs.iban, theirs.bic) if theirs else ("", "")
 
 
+def supervisor_of(trainee: Practitioner) -> Practitioner | None:
+    """Who lends account and BCE, as long as that person can."""
+    return (
+        Practitioner.objects.filter(able_to_supervise(), trainees__practitioner=trainee)
+        .select_related("user")
+        .first()
+    )
+
+
+def bce_of(practitioner: Practitioner) -> str:
+    """The practitioner's own enterprise number, or ''."""
+    rows = FinancialSettings.objects.filter(practitioner=practitioner)
+    return rows.values_list("bce", flat=True).first() or ""
+
+
 def tell_of_lost_supervisors(*, now: datetime) -> int:
     """Tell trainee and supervisor, once, that the latter can no longer be one (rules 4.3). How many trainees.
 

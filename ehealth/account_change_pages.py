@@ -280,7 +280,7 @@ def letter(request: HttpRequest, uuid: UUID, code: str) -> HttpResponse:
         "mutuality": Mutuality(code).label,
         "nihii": format_nihii(practitioner.nihii) if practitioner.nihii else "",
         "work": work,
-        "old": bank.mask_iban(task.old_iban),
+        "old": task.old_iban[-3:],
         "new": bank.format_iban(task.change.iban),
         "bic": task.change.bic,
         "today": timezone.localdate(),

@@ -63,7 +63,7 @@ def ready_doctor(**facts: Any) -> User:
     user.billing_address = BillingAddressFactory(practice=user.practice)
     user.hub_region, user.sumehr_auto_send = "rsw", True
     user.save()
-    day = timezone.now().date()
+    day = timezone.localdate()
     Licence.objects.create(user=user, starts_on=day, ends_on=day + timedelta(days=45))
     return user
 
@@ -285,13 +285,13 @@ def licence_pages(admin: User) -> Iterator[Visit]:
 
 def licence_at(user: User, staff: User, stage: str) -> User:
     """A request that has come as far as `stage`."""
-    now = timezone.now()
+    now, today = timezone.now(), timezone.localdate()
     number = user.practitioner.nihii
     row = licences.request_year(user=user, by=user, nihii=number, now=now)
     if stage != "requested":
-        licences.record_invoice(request=row, number="2026-0117", day=now.date(), by=staff, now=now)
+        licences.record_invoice(request=row, number="2026-0117", day=today, by=staff, now=now)
     if stage in ("paid", "active"):
-        licences.record_payment(request=row, day=now.date(), by=staff, now=now)
+        licences.record_payment(request=row, day=today, by=staff, now=now)
     if stage == "active":
         licences.activate(request=row, by=staff, now=now)
     return user
