@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from datetime import UTC, date, datetime, timedelta
+from importlib import import_module
 
 import pytest
 from django.db import IntegrityError, connection, transaction
@@ -15,6 +16,7 @@ from accounts.actions import licences
 from accounts.actions.licences import LicenceRefused
 from accounts.models import AuditEvent, Licence, LicenceRequest, Mail, ProvisionalClaim, User
 from tests.accounts.factories import BillingAddressFactory, UserFactory
+from tests.practitioners.factories import PractitionerFactory
 
 pytestmark = pytest.mark.django_db
 START = date(2026, 3, 2)
@@ -309,3 +311,22 @@ def test_two_requests_at_once_are_one() -> None:
     for thread in threads:
         thread.join()
     assert sorted(outcomes) == ["already_requested", "done"]
+
+
+def test_doctors_of_before_are_known_by_their_numbers_too() -> None:
+    """The statement of the migration: the oldest licence of a number is the one that counts."""
+    claim = import_module("billing.migrations.0003_provisional_claims").CLAIM
+    older = PractitionerFactory(ssin="75031498594", nihii=NIHII)
+    newer = PractitionerFactory(ssin="75031498594", nihii="19990182003")
+    for row, day in ((newer, 20), (older, 0)):
+        licences.grant_provisional(user=row.user, by=row.user, now=later(day))
+    with connection.cursor() as cursor:
+        for _again in range(2):
+            cursor.execute(claim)
+    rows = ProvisionalClaim.objects.order_by("number").values_list("number", "licence__user", "ends_on")
+    end = START + timedelta(days=45)
+    assert list(rows) == [
+        ("19990116", older.user.pk, end),
+        ("19990182", newer.user.pk, end + timedelta(days=20)),
+        ("75031498594", older.user.pk, end),
+    ]
