@@ -13,6 +13,7 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils import timezone
+from django.utils.formats import date_format
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
@@ -195,6 +196,6 @@ def activate(request: HttpRequest, uuid: UUID) -> HttpResponse:
     messages.success(
         request,
         _("La licence de %(name)s est active jusqu'au %(day)s inclus.")
-        % {"name": subject.get_full_name(), "day": active.ends_on.strftime("%d/%m/%Y")},
+        % {"name": subject.get_full_name(), "day": date_format(active.ends_on, "DATE_FORMAT")},
     )
     return redirect("billing:licence_queue")
