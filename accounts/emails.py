@@ -37,6 +37,10 @@ LETTERS = frozenset(
         "login_changed",
         "section_reopened",
         "certificate_ends",
+        "licence_reminder",
+        "licence_expired",
+        "licence_activated",
+        "training_ended",
     }
 )
 # Kinds that say one sentence, in the template `notice`.
@@ -72,6 +76,10 @@ NOTICES: dict[str, Promise] = {
     "trainees_lost": _(
         "Vous ne pouvez plus être maître de stage dans ce cabinet. "
         "Les assistants qui vous avaient choisi sont avertis et en choisissent un autre."
+    ),
+    "edmg_account_changed": _(
+        "Un changement du compte bancaire de vos DMG a été préparé. "
+        "Les lettres aux mutualités ne partent que si vous les envoyez vous-même."
     ),
     "iban_changed": _("Un compte bancaire de vos préférences de facturation a été modifié."),
 }

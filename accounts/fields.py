@@ -5,6 +5,7 @@ that is wrong and the next step.
 """
 
 import re
+from datetime import date
 from typing import Any
 
 from django import forms
@@ -367,3 +368,19 @@ class NameField(forms.CharField):
         if name and not _NAME.fullmatch(name):
             raise ValidationError(self.error_messages["name"], code="name")
         return name
+
+
+class DayField(forms.DateField):
+    """A day that has come: today at the latest. `missing` says what the day is of."""
+
+    def __init__(self, *, today: date, missing: str, **kwargs: Any) -> None:
+        self.today = today
+        widget = forms.DateInput(attrs={"type": "date", "max": today.isoformat()}, format="%Y-%m-%d")
+        invalid = _("Écrivez une date complète, par exemple 26/11/2026.")
+        super().__init__(widget=widget, error_messages={"required": missing, "invalid": invalid}, **kwargs)
+
+    def clean(self, value: Any) -> date:
+        day: date = super().clean(value)
+        if day > self.today:
+            raise forms.ValidationError(_("Cette date est dans le futur. Indiquez un jour passé ou ce jour."))
+        return day

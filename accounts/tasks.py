@@ -11,6 +11,7 @@ from django.conf import settings
 from django.utils import timezone
 
 from accounts import emails
+from accounts.actions import licences
 from accounts.models import KeyChallenge, Mail
 
 logger = logging.getLogger(__name__)
@@ -32,6 +33,12 @@ def send_due_mails() -> None:
     due = Mail.objects.all().due(now).order_by("next_attempt_at").values_list("pk", flat=True)
     for pk in due[:MAILS_PER_SWEEP]:
         emails.deliver(pk=pk, now=now)
+
+
+@shared_task
+def sweep_licences() -> None:
+    """Expire what has ended, remind of what ends soon."""
+    licences.sweep(now=timezone.now())
 
 
 @shared_task

@@ -1,21 +1,37 @@
-"""Saving the financial settings; which account pays a trainee; a supervisor who can no longer be one."""
+"""Saving the financial settings; which account pays a trainee; a supervisor who can no longer be one; the end
+of training.
+"""
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import date, datetime
 
-from django.db import transaction
+from django.db import IntegrityError, transaction
 
-from accounts import audit, emails
+from accounts import audit, emails, identifiers
 from accounts.actions.sections import Change, section_change
 from accounts.models import Role, User
+from accounts.models.people import UserQuerySet
 from billing.bank import BankAccount
 from billing.models import AssistantsAccount, FinancialSettings, able_to_supervise
+from practitioners.actions import IdentityFixed, NihiiTaken, follow_licence
 from practitioners.models import Practitioner
 
 ACCOUNT_FIELDS = ("iban", "bic", "bic_source")
 PER_SWEEP = 500
 MANAGERS = (Role.ADMIN, Role.USER_MANAGER)
+OWN_AND_EMPTY = {
+    "bce": "",
+    "convention": "",
+    "convention_hours": "",
+    "supervisor": None,
+    "supervisor_lost_at": None,
+    **dict.fromkeys(ACCOUNT_FIELDS, ""),
+}
+
+
+class NotInTraining(Exception):
+    """The training has ended already, or there was none."""
 
 
 def save_financial(
@@ -81,7 +97,7 @@ def _share(*, user: User, by: User, now: datetime, account: BankAccount | None) 
         at=now,
         iban=[before, account.iban if account else ""],
     )
-    for manager in User.objects.of_practice(user.practice).active().holding(*MANAGERS).exclude(pk=by.pk):
+    for manager in managers_of(user).exclude(pk=by.pk):
         emails.queue("assistants_account_changed", user=manager, context={"by": by, "when": now})
 
 
@@ -103,6 +119,21 @@ def paying_account(practitioner: Practitioner) -> tuple[str, str]:
         else None
     )
     return (theirs.iban, theirs.bic) if theirs else ("", "")
+
+
+def supervisor_of(trainee: Practitioner) -> Practitioner | None:
+    """Who lends account and BCE, as long as that person can."""
+    return (
+        Practitioner.objects.filter(able_to_supervise(), trainees__practitioner=trainee)
+        .select_related("user")
+        .first()
+    )
+
+
+def bce_of(practitioner: Practitioner) -> str:
+    """The practitioner's own enterprise number, or ''."""
+    rows = FinancialSettings.objects.filter(practitioner=practitioner)
+    return rows.values_list("bce", flat=True).first() or ""
 
 
 def tell_of_lost_supervisors(*, now: datetime) -> int:
@@ -131,3 +162,69 @@ def tell_of_lost_supervisors(*, now: datetime) -> int:
             emails.queue("trainees_lost", user=senior)
         FinancialSettings.objects.filter(pk__in=[row.pk for row in rows]).update(supervisor_lost_at=now)
     return len(rows)
+
+
+def end_training(
+    *,
+    user: User,
+    by: User,
+    versions: tuple[int, int],
+    nihii: str,
+    speciality: str,
+    recognised_on: date,
+    now: datetime,
+) -> None:
+    """A trainee is recognised: number, status and speciality; finances become own and empty (rules 4.4).
+
+    `versions`: of the general and the financial section. The licence stays as it is. Raises
+    `NotInTraining`, `IdentityFixed`, `NihiiTaken`, `StaleSection`.
+    """
+    sections = ("practitioner/general", "billing/financial")
+    opened = [
+        section_change(user=user, section=section, by=by, version=version, now=now)
+        for section, version in zip(sections, versions, strict=True)
+    ]
+    try:
+        with opened[0] as general, opened[1] as financial:
+            row = Practitioner.objects.select_for_update().get(user=user)
+            old = _check_training(row, nihii)
+            recognised = Practitioner.TrainingStatus.RECOGNISED
+            general.apply(row, {"nihii": nihii, "speciality": speciality, "training_status": recognised})
+            settings = FinancialSettings.objects.select_for_update().filter(practitioner=row).first()
+            if settings:
+                financial.apply(settings, OWN_AND_EMPTY)
+            follow_licence(row, by=by, now=now)
+            audit.record(
+                "billing:training:ended", actor=by, subject=user, at=now,
+                nihii=[old, nihii], recognised_on=recognised_on, edmg_again=edmg_again(old),
+            )  # fmt: skip
+            _tell_of_ended_training(user, by, now)
+    except IntegrityError as error:
+        if "nihii_once_per_practice" in str(error):
+            raise NihiiTaken from error
+        raise
+
+
+def _check_training(row: Practitioner, nihii: str) -> str:
+    """The number before, when this one may follow it."""
+    if row.training_status != Practitioner.TrainingStatus.TRAINEE:
+        raise NotInTraining
+    if row.nihii and identifiers.nihii_identity(row.nihii) != identifiers.nihii_identity(nihii):
+        raise IdentityFixed
+    return row.nihii
+
+
+def edmg_again(old_nihii: str) -> bool:
+    """Whether the eDMG could not be asked with the number of the training (codes 001 to 008 can)."""
+    return not old_nihii or not identifiers.nihii_may_register_edmg(old_nihii)
+
+
+def _tell_of_ended_training(user: User, by: User, now: datetime) -> None:
+    context = {"by": by, "when": now, "whose": user.get_full_name()}
+    emails.queue("training_ended", user=user, context=context | {"own": True})
+    for manager in managers_of(user).exclude(pk__in=[user.pk, by.pk]):
+        emails.queue("training_ended", user=manager, context=context)
+
+
+def managers_of(user: User) -> UserQuerySet:
+    return User.objects.of_practice(user.practice).active().holding(*MANAGERS)

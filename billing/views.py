@@ -5,13 +5,16 @@ from __future__ import annotations
 from typing import Any
 
 from django.http import Http404, HttpRequest, JsonResponse
+from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_GET
 
+from accounts.identifiers import format_bce
 from accounts.sections import SectionForm, SectionView
 from billing import actions, bank
 from billing.fields import bank_message
 from billing.forms import FinancialForm
+from billing.models import AssistantsAccount
 from practitioners.models import Practitioner
 from practitioners.reference import HOUSE, PHYSICIAN
 
@@ -40,14 +43,12 @@ class Financial(SectionView):
     def context(self, form: SectionForm) -> dict[str, Any]:
         iban = form["iban"].value() if "iban" in form.fields else ""
         shared = form["assistants_shared_iban"].value() if "assistants_shared_iban" in form.fields else ""
-        paying = actions.paying_account(form.practitioner) if form.is_trainee else ("", "")
         return {
             "trainees": form.trainees(),
             "foreign": form.is_foreign(),
             "bank": self._known_bank(iban),
             "shared_bank": self._known_bank(shared),
-            "paying_iban": bank.mask_iban(paying[0]) if paying[0] else "",
-            "paying_bic": paying[1],
+            "lent": lent_rows(form.practitioner) if form.is_trainee else [],
         }
 
     @staticmethod
@@ -58,6 +59,26 @@ class Financial(SectionView):
         except bank.Invalid:
             return {"bic": "", "name": ""}
         return {"bic": bank.derive_bic(number) or "", "name": bank.bank_name(number)}
+
+
+def lent_rows(trainee: Practitioner) -> list[dict[str, str]]:
+    """Account, BIC and BCE that a trainee works with, and whose they are; empty without a supervisor."""
+    supervisor = actions.supervisor_of(trainee)
+    iban, bic_of_it = actions.paying_account(trainee)
+    shared = AssistantsAccount.objects.filter(practice=trainee.practice).exists()
+    if supervisor is None:
+        return []
+    name, bce = supervisor.user.get_full_name(), actions.bce_of(supervisor)
+    return [
+        {"key": _("Maître de stage"), "value": name},
+        {"key": "IBAN", "value": bank.mask_iban(iban) if iban else ""},
+        {"key": "BIC", "value": bic_of_it},
+        {
+            "key": _("Titulaire du compte"),
+            "value": _("Compte bancaire partagé des assistants") if shared else name,
+        },
+        {"key": _("BCE (sans le BE)"), "value": format_bce(bce) if bce else ""},
+    ]
 
 
 @require_GET

@@ -351,3 +351,53 @@ class PlatformCheck(models.Model):
 
     def __str__(self) -> str:
         return f"{self.capability} {self.state}"
+
+
+class AccountChange(models.Model):
+    """A registered doctor's new bank account, told to each mutuality by letter (rules 6.7).
+
+    One is open at a time; it ends when every mutuality has confirmed, or when it is given up or overtaken.
+    """
+
+    uuid = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
+    user = models.ForeignKey(User, models.PROTECT, related_name="account_changes")
+    iban = models.CharField(max_length=34)
+    bic = models.CharField(max_length=11)
+    created_at = models.DateTimeField()
+    ended_at = models.DateTimeField(null=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["user"], condition=Q(ended_at=None), name="account_change_one_open"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return str(self.uuid)
+
+
+class AccountChangeTask(models.Model):
+    """One mutuality to tell. Until it has confirmed, it pays on the account that was in force before."""
+
+    change = models.ForeignKey(AccountChange, models.PROTECT, related_name="tasks")
+    mutuality = models.CharField(max_length=3, choices=Mutuality.choices)
+    old_iban = models.CharField(max_length=34)
+    sent_on = models.DateField(null=True)
+    confirmed_on = models.DateField(null=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["change", "mutuality"], name="account_change_once_per_mutuality"),
+            models.CheckConstraint(
+                condition=Q(confirmed_on=None) | Q(confirmed_on__gte=models.F("sent_on")),
+                name="account_change_confirmed_after_sent",
+            ),
+            models.CheckConstraint(
+                condition=Q(confirmed_on=None) | Q(sent_on__isnull=False),
+                name="account_change_confirmed_needs_sent",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.mutuality

@@ -51,6 +51,8 @@ def links(request: HttpRequest) -> list[dict[str, Any]]:
         entries.append((reverse("people"), _("Utilisateurs"), "people"))
     if Capability.SEE_PLATFORM in can:
         entries.append((reverse("ehealth:all_exchanges"), _("Échanges eHealth"), "mailbox"))
+    if Capability.ACTIVATE_LICENCE in can:
+        entries.append((reverse("billing:licence_queue"), _("Demandes de licence"), "check"))
     if settings.DEMO:
         entries.append((reverse("outbox"), _("Boîte d'envoi (démonstration)"), "mail"))
     return [

@@ -13,7 +13,20 @@ from functools import cache
 from typing import Any
 
 from allauth.account.models import EmailAddress
-from django.db.models import BooleanField, Case, CharField, Exists, F, OuterRef, Q, QuerySet, Value, When
+from django.db.models import (
+    BooleanField,
+    Case,
+    CharField,
+    DateField,
+    Exists,
+    ExpressionWrapper,
+    F,
+    OuterRef,
+    Q,
+    QuerySet,
+    Value,
+    When,
+)
 from django.db.models.functions import Now, TruncDate
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
@@ -35,7 +48,6 @@ STATES = {
 BLOCKING, RECOMMENDED = "blocking", "recommended"
 ALWAYS, NEVER = Q(pk__isnull=False), Q(pk__isnull=True)
 CONNECTION_TEST_VALID = timedelta(days=30)
-LICENCE_WARNING_DAY = 30
 
 
 @dataclass(frozen=True)
@@ -375,13 +387,13 @@ def recommended_items() -> list[Item]:
 def licence_item() -> Item:
     state = Licence.State
     rows = of_user(Licence)
-    last_days = TruncDate(Now() + timedelta(days=Licence.PROVISIONAL_DAYS - LICENCE_WARNING_DAY))
+    last_days = ExpressionWrapper(TODAY + Value(Licence.WARNING_DAYS), output_field=DateField())
     return Item(
         "R21",
         "licence",
         _("Activer votre licence pour un an"),
         _("Continuer après les 45 jours provisoires"),
-        "help#licence",
+        "billing:licence",
         applies=IS_PHYSICIAN,
         done=Exists(rows.filter(state=state.ACTIVE, ends_on__gte=TODAY)),
         problem=Exists(

@@ -15,12 +15,15 @@ from django.db import connection
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
+from django.utils import timezone
 from django.utils.translation import ngettext
 from django.views.decorators.http import require_GET
 
 from accounts import access
 from accounts.access import Capability
 from accounts.models import PersonalKey, SectionReview, User
+from billing.licence_words import licence_line
+from ehealth.actions.account_change import open_tasks
 from ehealth.presenters import platform_down
 from medisetup import readiness
 from medisetup.checklist import Checklist, Line, checklist, checklist_of
@@ -40,8 +43,6 @@ def link_of(line: Line, subject: User, *, owner: bool) -> str:
     if line.item.owner_only and not owner:
         return ""
     name, _hash, field = line.item.link.partition("#")
-    if name == "help":
-        return f"{reverse(name)}#{field}"
     whole_site = name in ("me", "ehealth:mailbox") or name.startswith("accounts:key")
     url = reverse(name) if whole_site else reverse(name, args=[subject.uuid])
     return f"{url}#id_{field}" if field else url
@@ -73,6 +74,8 @@ def checklist_context(subject: User, checklist: Checklist, *, owner: bool) -> di
         "progress_words": words % {"done": done, "total": total},
         "next_url": link_of(checklist.next_line, subject, owner=owner) if checklist.next_line else "",
         "to_review": sections_to_review(subject),
+        "licence": licence_line(subject, today=timezone.localdate()),
+        "mutualities_to_tell": open_tasks(subject),
         "prepared_key": PersonalKey.objects.live().filter(user=subject, prepared=True, kept_at=None).exists(),
     }
 

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from django.db import IntegrityError, transaction
-from django.utils import timezone
 
 from accounts import audit, identifiers
 from accounts.access import Capability, capabilities
+from accounts.actions import licences
 from accounts.actions.people import create_user
 from accounts.actions.sections import Change, section_change
-from accounts.models import Licence, Practice, User
+from accounts.models import Practice, User
 from practitioners.models import Address, Practitioner, Telecom
 from practitioners.reference import professions
 
@@ -63,17 +63,8 @@ def create_person(
             "practitioner:practitioner:created", actor=by, subject=user, at=now, profession=profession
         )
         if professions()[profession].paid_licence:
-            grant_provisional_licence(user=user, by=by, now=now)
+            licences.grant_provisional(user=user, by=by, now=now)
     return user
-
-
-def grant_provisional_licence(*, user: User, by: User, now: datetime) -> Licence:
-    """45 days from today (day 0 = creation; rules 6.3)."""
-    today = timezone.localdate(now)
-    ends = today + timedelta(days=Licence.PROVISIONAL_DAYS)
-    licence = Licence.objects.create(user=user, starts_on=today, ends_on=ends)
-    audit.record("account:licence:created", actor=by, subject=user, at=now, ends_on=ends)
-    return licence
 
 
 def save_general(*, user: User, by: User, version: int, now: datetime, **values: Any) -> None:
@@ -91,6 +82,7 @@ def save_general(*, user: User, by: User, version: int, now: datetime, **values:
             _note_identity(row, values["nihii"], user=user, by=by, now=now)
             change.apply(user, person)
             change.apply(row, values)
+            follow_licence(row, by=by, now=now)
     except IntegrityError as error:
         if "nihii_once_per_practice" in str(error):
             raise NihiiTaken from error
@@ -106,6 +98,15 @@ def _note_identity(row: Practitioner, nihii: str, *, user: User, by: User, now: 
     if other_person and Capability.ASSIGN_ADMIN not in capabilities(by):
         raise IdentityFixed
     audit.record("practitioner:nihii:changed", actor=by, subject=user, at=now, nihii=[old, nihii])
+
+
+def follow_licence(row: Practitioner, *, by: User, now: datetime) -> None:
+    """Whoever becomes a physician gets the 45 days, unless the person of these numbers has had them."""
+    if not professions()[row.profession].paid_licence:
+        return
+    licence = licences.grant_provisional(user=row.user, by=by, now=now)
+    identity = identifiers.nihii_identity(row.nihii) if row.nihii else ""
+    licences.claim_provisional(licence=licence, numbers=[row.ssin, identity], by=by, now=now)
 
 
 def save_addresses(

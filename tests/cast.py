@@ -14,10 +14,12 @@ from allauth.account.models import EmailAddress, EmailConfirmationHMAC
 from django.urls import reverse
 from django.utils import timezone
 
-from accounts.actions import invitations
+from accounts.actions import invitations, licences
 from accounts.models import KeyReset, Licence, PersonalKey, SectionReview, User
 from accounts.signin import reset_link
+from billing.bank import BankAccount
 from billing.models import AssistantsAccount
+from ehealth.actions import account_change
 from ehealth.models import (
     EdmgRegistration,
     Endpoint,
@@ -32,7 +34,7 @@ from ehealth.models import (
 from tests.accounts.factories import BillingAddressFactory, PersonalKeyFactory, PracticeFactory, UserFactory
 from tests.billing.factories import FinancialFactory
 from tests.ehealth.factories import EdmgRegistrationFactory, EdmgRequestFactory, KeystoreFactory
-from tests.practitioners.factories import AddressFactory, PractitionerFactory
+from tests.practitioners.factories import AddressFactory, PractitionerFactory, nihii
 
 SECTIONS = (
     "accounts:account",
@@ -71,7 +73,7 @@ def ready_doctor(**facts: Any) -> User:
     user.billing_address = BillingAddressFactory(practice=user.practice)
     user.hub_region, user.sumehr_auto_send = "rsw", True
     user.save()
-    day = timezone.now().date()
+    day = timezone.localdate()
     Licence.objects.create(user=user, starts_on=day, ends_on=day + timedelta(days=45))
     return user
 
@@ -296,6 +298,85 @@ def key_pages(admin: User) -> Iterator[Visit]:
     yield Visit("someone's password", own, reverse("accounts:own_password"))
 
 
+def end_of_training(manager: User) -> Iterator[Visit]:
+    """A trainee with a supervisor, a specialist in training, and somebody who is neither."""
+    senior = FinancialFactory(practitioner__user__practice=manager.practice).practitioner
+    row = PractitionerFactory(trainee=True, user__practice=manager.practice)
+    FinancialFactory(practitioner=row, bce="", iban="", bic="", bic_source="", supervisor=senior)
+    Licence.objects.create(user=row.user, starts_on=timezone.localdate(), ends_on=timezone.localdate())
+    surgeon = PractitionerFactory(trainee=True, nihii=nihii(90_000, "014")).user
+    name = "billing:end_of_training"
+    yield Visit("trainee", row.user, reverse(name, args=[row.user.uuid]))
+    yield Visit("manager", manager, reverse(name, args=[row.user.uuid]))
+    yield Visit("future surgeon", surgeon, reverse(name, args=[surgeon.uuid]))
+    yield Visit("supervisor", senior.user, reverse(name, args=[senior.user.uuid]))
+
+
+def licence_pages(admin: User) -> Iterator[Visit]:
+    """A licence on its important days, and the requests as staff sees them."""
+    staff, today = UserFactory(is_staff=True), timezone.localdate()
+    for age in (0, 30, 45, 46):
+        user = ready_doctor()
+        start = today - timedelta(days=age)
+        Licence.objects.filter(user=user).update(starts_on=start, ends_on=start + timedelta(days=45))
+        yield Visit(f"licence day {age}", user, reverse("billing:licence", args=[user.uuid]))
+        yield Visit(f"licence day {age}", user, reverse("home"))
+    yield Visit("staff, nothing asked", staff, reverse("billing:licence_queue"))
+    for stage in ("requested", "invoiced", "paid", "active"):
+        user = licence_at(ready_doctor(user__practice=admin.practice), staff, stage)
+        yield Visit(f"licence {stage}", user, reverse("billing:licence", args=[user.uuid]))
+        if stage != "active":
+            yield Visit(f"staff {stage}", staff, reverse("billing:licence_request", args=[user.uuid]))
+    yield Visit("admin", admin, reverse("billing:licence", args=[user.uuid]))
+    yield Visit("admin", admin, reverse("billing:licence", args=[admin.uuid]))
+    yield Visit("staff", staff, reverse("billing:licence_queue"))
+
+
+def licence_at(user: User, staff: User, stage: str) -> User:
+    """A request that has come as far as `stage`."""
+    now, today = timezone.now(), timezone.localdate()
+    number = user.practitioner.nihii
+    row = licences.request_year(user=user, by=user, nihii=number, now=now)
+    if stage != "requested":
+        licences.record_invoice(request=row, number="2026-0117", day=today, by=staff, now=now)
+    if stage in ("paid", "active"):
+        licences.record_payment(request=row, day=today, by=staff, now=now)
+    if stage == "active":
+        licences.activate(request=row, by=staff, now=now)
+    return user
+
+
+def account_changes(admin: User) -> Iterator[Visit]:
+    """A registered doctor before, during and after a change of account; the manager's view; a letter."""
+    name = "ehealth:account_change"
+    for language in ("fr", "nl", "de", "en"):
+        doctor = registered(user__practice=admin.practice, user__language=language)
+        begin_change(doctor)
+        yield Visit(f"letter {language}", doctor, reverse(f"{name}_letter", args=[doctor.uuid, "100"]))
+    yield Visit("change prepared", doctor, reverse(name, args=[doctor.uuid]))
+    for code, days in (("100", 3), ("200", 3), ("200", 0)):
+        day = timezone.localdate() - timedelta(days=days)
+        act = account_change.mark_confirmed if not days else account_change.mark_sent
+        act(user=doctor, by=doctor, mutuality=code, day=day, now=timezone.now())
+    yield Visit("change under way", doctor, reverse(name, args=[doctor.uuid]))
+    yield Visit("change under way", doctor, reverse("home"))
+    yield Visit("admin", admin, reverse(name, args=[doctor.uuid]))
+    fresh = registered()
+    yield Visit("change to begin", fresh, reverse(name, args=[fresh.uuid]))
+    blocked = ready_doctor()
+    yield Visit("change impossible", blocked, reverse(name, args=[blocked.uuid]))
+
+
+def registered(**facts: Any) -> User:
+    """A doctor whom all seven mutualities pay on BE67 0010 0000 1187."""
+    return registrations(ready_doctor(**facts), ("registered", "", ""), ("already_registered", "168", ""))
+
+
+def begin_change(doctor: User) -> None:
+    account = BankAccount("BE54001000002197", "GEBABEBB", "derived")
+    account_change.begin(user=doctor, by=doctor, account=account, now=timezone.now())
+
+
 def visits() -> Iterator[Visit]:
     """Every page of the site, for everybody who sees it differently."""
     doctor = registrations(
@@ -333,6 +414,9 @@ def visits() -> Iterator[Visit]:
     for who, user in mailboxes():
         yield Visit(who, user, reverse("ehealth:mailbox"))
     yield from watching(tested())
+    yield from licence_pages(admin)
+    yield from account_changes(admin)
+    yield from end_of_training(manager)
     yield from key_pages(admin)
     yield from strangers_pages(admin)
     yield Visit("doctor", doctor, reverse("people"), 403)

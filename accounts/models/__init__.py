@@ -2,7 +2,15 @@
 
 from accounts.models.keys import BlockedKey, KeyChallenge, KeyReset, PersonalKey
 from accounts.models.people import HubRegion, Invitation, Practice, Role, RoleGrant, User
-from accounts.models.records import AuditEvent, BillingAddress, Licence, Mail, SectionReview
+from accounts.models.records import (
+    AuditEvent,
+    BillingAddress,
+    Licence,
+    LicenceRequest,
+    Mail,
+    ProvisionalClaim,
+    SectionReview,
+)
 
 __all__ = [
     "AuditEvent",
@@ -13,9 +21,11 @@ __all__ = [
     "KeyChallenge",
     "KeyReset",
     "Licence",
+    "LicenceRequest",
     "Mail",
     "PersonalKey",
     "Practice",
+    "ProvisionalClaim",
     "Role",
     "RoleGrant",
     "SectionReview",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from typing import Any
 
 from django.db import models
@@ -32,8 +32,25 @@ class BillingAddress(models.Model):
         return f"{self.name}, {self.street} {self.number}, {self.postcode} {self.city}"
 
 
+class LicenceQuerySet(models.QuerySet["Licence"]):
+    def to_expire(self, today: date) -> LicenceQuerySet:
+        """Past the last valid day, with nobody asked to prolong it."""
+        return self.filter(state__in=[Licence.State.PROVISIONAL, Licence.State.ACTIVE], ends_on__lt=today)
+
+    def to_remind(self, today: date) -> LicenceQuerySet:
+        """Still valid, near the end, and not yet told of how near; of accounts in use."""
+        told = Q(reminded_days=None)
+        for days in Licence.REMINDER_DAYS:
+            told |= Q(reminded_days__gt=days, ends_on__lte=today + timedelta(days=days))
+        last = today + timedelta(days=max(Licence.REMINDER_DAYS))
+        return self.filter(told, user__is_active=True, ends_on__gte=today, ends_on__lte=last)
+
+
 class Licence(models.Model):
-    """The licence of a physician: provisional for 45 days from its creation (day 0), then for a year."""
+    """The licence of a physician: provisional for 45 days from its creation (day 0), then for a year.
+
+    `ends_on` is the last valid day. `state` is that of the term that runs; a request to renew leaves it.
+    """
 
     class State(models.TextChoices):
         PROVISIONAL = "provisional", _("Provisoire")
@@ -43,20 +60,101 @@ class Licence(models.Model):
         EXPIRED = "expired", _("Expirée")
 
     PROVISIONAL_DAYS = 45
+    # From so many days before the end on, pages warn: day 30 of a provisional licence.
+    WARNING_DAYS = 15
+    REMINDER_DAYS = (15, 7, 1)
 
     user = models.OneToOneField(User, models.PROTECT, related_name="licence")
     state = models.CharField(max_length=12, choices=State.choices, default=State.PROVISIONAL)
     starts_on = models.DateField()
     ends_on = models.DateField(help_text="last valid day")
+    # The nearest end that was told of this term: one of REMINDER_DAYS.
+    reminded_days = models.PositiveSmallIntegerField(null=True)
+
+    objects: Any = LicenceQuerySet.as_manager()
 
     class Meta:
-        constraints = [models.CheckConstraint(condition=Q(ends_on__gte=F("starts_on")), name="licence_dates")]
+        constraints = [
+            models.CheckConstraint(condition=Q(ends_on__gte=F("starts_on")), name="licence_dates"),
+            models.CheckConstraint(
+                condition=~Q(state="provisional")
+                | Q(
+                    ends_on__lte=models.ExpressionWrapper(
+                        F("starts_on") + models.Value(45), output_field=models.DateField()
+                    )
+                ),
+                name="licence_provisional_at_most_45_days",
+            ),
+        ]
 
     def __str__(self) -> str:
         return self.get_state_display()
 
     def days_left(self, today: date) -> int:
         return (self.ends_on - today).days
+
+    def standing(self, today: date) -> State:
+        """The state as it is today: past the last valid day everything has expired."""
+        return Licence.State(self.state) if self.ends_on >= today else Licence.State.EXPIRED
+
+    def is_ending(self, today: date) -> bool:
+        return 0 <= self.days_left(today) <= self.WARNING_DAYS
+
+
+class ProvisionalClaim(models.Model):
+    """A national number (11 digits) or the identity of an INAMI number (8) that had its 45 days.
+
+    Over all practices and for ever, so that nobody gets a second provisional licence by being created again.
+    """
+
+    number = models.CharField(max_length=11, unique=True)
+    licence = models.ForeignKey(Licence, models.PROTECT, related_name="claims")
+    starts_on = models.DateField()
+    ends_on = models.DateField()
+
+    def __str__(self) -> str:
+        return str(self.licence)
+
+
+class LicenceRequest(models.Model):
+    """Somebody asked for a year: what was sent, then invoice, payment, activation, each by staff."""
+
+    uuid = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
+    licence = models.ForeignKey(Licence, models.PROTECT, related_name="requests")
+    requested_by = models.ForeignKey(User, models.PROTECT, related_name="+")
+    requested_at = models.DateTimeField()
+    # As they were when the request was sent: the invoice names them.
+    name = models.CharField(max_length=180)
+    nihii = models.CharField(max_length=11)
+    practice_name = models.CharField(max_length=120)
+    billing_address = models.CharField(max_length=400)
+    billing_email = models.EmailField()
+    # One invoice may name several doctors.
+    invoice_number = models.CharField(max_length=40, blank=True)
+    invoiced_on = models.DateField(null=True)
+    paid_on = models.DateField(null=True)
+    activated_at = models.DateTimeField(null=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["licence"], condition=Q(activated_at=None), name="licence_one_open_request"
+            ),
+            models.CheckConstraint(
+                condition=Q(invoiced_on=None, invoice_number="")
+                | Q(invoiced_on__isnull=False) & ~Q(invoice_number=""),
+                name="licence_invoice_complete",
+            ),
+            models.CheckConstraint(
+                condition=Q(paid_on=None) | Q(invoiced_on__isnull=False), name="licence_paid_after_invoice"
+            ),
+            models.CheckConstraint(
+                condition=Q(activated_at=None) | Q(paid_on__isnull=False), name="licence_active_after_payment"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.name
 
 
 class SectionReview(models.Model):

@@ -91,6 +91,24 @@ def test_a_trainee_chooses_a_supervisor_and_keeps_no_account(signed_in) -> None:
     assert paying_account(trainee) == ("BE06310000003322", "BBRUBEBB")
 
 
+def test_account_and_bce_of_a_trainee_follow_the_supervisor(signed_in) -> None:
+    senior = FinancialFactory()
+    trainee = PractitionerFactory(trainee=True, user__practice=senior.practitioner.practice)
+    row = FinancialFactory(practitioner=trainee, iban="", bic="", bic_source="", bce="")
+    client = signed_in(trainee.user)
+    assert "0100.000.169" not in client.get(url(trainee.user)).content.decode()
+    row.supervisor = senior.practitioner
+    row.save()
+    page = client.get(url(trainee.user)).content.decode()
+    for words in (senior.practitioner.user.get_full_name(), "0100.000.169", "187", "GEBABEBB"):
+        assert words in page
+    assert "BE67 0010 0000 1187" not in page
+    FinancialSettings.objects.filter(pk=senior.pk).update(bce="0100456762")
+    assert "0100.456.762" in client.get(url(trainee.user)).content.decode()
+    User.objects.filter(pk=senior.practitioner.user_id).update(is_active=False, deactivated_at=timezone.now())
+    assert "0100.456.762" not in client.get(url(trainee.user)).content.decode()
+
+
 def test_a_supervisor_is_an_active_recognised_doctor_of_the_practice(signed_in) -> None:
     trainee = PractitionerFactory(trainee=True)
     practice = trainee.practice

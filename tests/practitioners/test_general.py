@@ -115,6 +115,22 @@ def test_house_fields_exist_for_a_flat_rate_house_only(signed_in, doctor) -> Non
     assert (row.house_nihii, row.house_contact) == ("89990165111", account)
 
 
+def test_what_a_house_had_is_cleared_when_the_account_is_a_doctors(signed_in) -> None:
+    house = PracticeFactory(type="flat_rate_house")
+    account = PractitionerFactory(
+        blank=True,
+        user__practice=house,
+        profession="orgprimaryhealthcarecenter",
+        house_nihii="89990165111",
+        house_contact_ssin="75031498594",
+        house_contact=UserFactory(practice=house),
+    ).user
+    hidden = {"house_nihii": "8-99901-65-111", "house_contact_ssin": "12", "house_contact": account.uuid}
+    assert signed_in(account).post(url(account), answers(**hidden)).status_code == 302
+    row = Practitioner.objects.get(user=account)
+    assert (row.house_nihii, row.house_contact_ssin, row.house_contact) == ("", "", None)
+
+
 def test_a_contact_person_of_another_practice_is_refused(signed_in) -> None:
     house = PracticeFactory(type="flat_rate_house")
     account = PractitionerFactory(
