@@ -8,18 +8,8 @@ from typing import Any
 from django.utils.functional import Promise
 
 from accounts.models import User
-from medisetup.readiness import (
-    BLOCKING,
-    DONE,
-    NOT_APPLICABLE,
-    PROBLEM,
-    RECOMMENDED,
-    STATES,
-    TODO,
-    Item,
-    items,
-    with_items,
-)
+from medisetup.item import BLOCKING, DONE, NOT_APPLICABLE, PROBLEM, RECOMMENDED, STATES, TODO, Item
+from medisetup.readiness import items, with_items
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ every applicable blocking item done. Nothing here calls the platform or reads a 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import timedelta
 from functools import cache
 from typing import Any
@@ -16,7 +16,6 @@ from allauth.account.models import EmailAddress
 from django.db.models import (
     BooleanField,
     Case,
-    CharField,
     DateField,
     Exists,
     ExpressionWrapper,
@@ -28,62 +27,16 @@ from django.db.models import (
     When,
 )
 from django.db.models.functions import Now, TruncDate
-from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
 from accounts.models import Licence, PersonalKey, RoleGrant, SectionReview, User
 from billing.models import FinancialSettings, able_to_supervise
 from ehealth.models import EdmgRegistration, Keystore, Mailbox, Mutuality
+from medisetup.item import BLOCKING, DONE, NEVER, NOT_APPLICABLE, RECOMMENDED, Item
 from practitioners.models import Address, Practitioner, Telecom
 from practitioners.reference import HOUSE, NOT_CAREGIVERS, PHYSICIAN, professions
 
-DONE, TODO, WAITING, PROBLEM, NOT_APPLICABLE = "done", "todo", "waiting", "problem", "not_applicable"
-STATES = {
-    DONE: _("Fait"),
-    TODO: _("À faire"),
-    WAITING: _("En attente"),
-    PROBLEM: _("Problème"),
-    NOT_APPLICABLE: _("Sans objet"),
-}
-BLOCKING, RECOMMENDED = "blocking", "recommended"
-ALWAYS, NEVER = Q(pk__isnull=False), Q(pk__isnull=True)
 CONNECTION_TEST_VALID = timedelta(days=30)
-
-
-@dataclass(frozen=True)
-class Item:
-    """One line of the checklist. `applies`, `done`, `problem`, `waiting` are conditions on `User`.
-
-    `link` names the section's URL (`app:name`, taking the person's uuid), `#field` when one field is meant;
-    empty when no page of the portal does it.
-    """
-
-    id: str
-    key: str
-    title: str | Promise
-    unlocks: str | Promise
-    link: str
-    done: Q | Exists = NEVER
-    applies: Q | Exists = ALWAYS
-    problem: Q | Exists = NEVER
-    waiting: Q | Exists = NEVER
-    level: str = BLOCKING
-    owner_only: bool = False
-    annotation: str = field(init=False)
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "annotation", f"item_{self.key}")
-
-    def state(self) -> Case:
-        """The state as one expression; the first that holds wins."""
-        return Case(
-            When(~Q(self.applies), then=Value(NOT_APPLICABLE)),
-            When(Q(self.problem), then=Value(PROBLEM)),
-            When(Q(self.done), then=Value(DONE)),
-            When(Q(self.waiting), then=Value(WAITING)),
-            default=Value(TODO),
-            output_field=CharField(),
-        )
 
 
 def of_user(model: Any, path: str = "user", **conditions: Any) -> QuerySet[Any]:

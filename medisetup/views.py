@@ -25,16 +25,16 @@ from accounts.models import PersonalKey, SectionReview, User
 from billing.licence_words import licence_line
 from ehealth.actions.account_change import open_tasks
 from ehealth.presenters import platform_down
-from medisetup import readiness
+from medisetup import item, readiness
 from medisetup.checklist import Checklist, Line, checklist, checklist_of
 from medisetup.templatetags.medisetup import TABS, sections_of
 
 PEOPLE_PER_PAGE = 50
 TAGS = {
-    readiness.DONE: "done",
-    readiness.TODO: "todo",
-    readiness.WAITING: "waiting",
-    readiness.PROBLEM: "problem",
+    item.DONE: "done",
+    item.TODO: "todo",
+    item.WAITING: "waiting",
+    item.PROBLEM: "problem",
 }
 
 

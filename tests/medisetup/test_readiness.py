@@ -12,15 +12,8 @@ from django.utils import timezone
 from accounts.models import Licence, PersonalKey, SectionReview, User
 from ehealth.models import EdmgRegistration, Keystore, Mailbox
 from medisetup.checklist import checklist
-from medisetup.readiness import (
-    DONE,
-    NOT_APPLICABLE,
-    PROBLEM,
-    TODO,
-    WAITING,
-    items,
-    with_items,
-)
+from medisetup.item import DONE, NOT_APPLICABLE, PROBLEM, TODO, WAITING
+from medisetup.readiness import items, with_items
 from practitioners.models import Practitioner
 from tests.accounts.factories import BillingAddressFactory, UserFactory
 from tests.billing.factories import FinancialFactory

@@ -1,0 +1,56 @@
+"""What a line of the checklist is: its words, its link, and the conditions its state follows from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from django.db.models import Case, CharField, Exists, Q, Value, When
+from django.utils.functional import Promise
+from django.utils.translation import gettext_lazy as _
+
+DONE, TODO, WAITING, PROBLEM, NOT_APPLICABLE = "done", "todo", "waiting", "problem", "not_applicable"
+STATES = {
+    DONE: _("Fait"),
+    TODO: _("À faire"),
+    WAITING: _("En attente"),
+    PROBLEM: _("Problème"),
+    NOT_APPLICABLE: _("Sans objet"),
+}
+BLOCKING, RECOMMENDED = "blocking", "recommended"
+ALWAYS, NEVER = Q(pk__isnull=False), Q(pk__isnull=True)
+
+
+@dataclass(frozen=True)
+class Item:
+    """One line of the checklist. `applies`, `done`, `problem`, `waiting` are conditions on `User`.
+
+    `link` names the section's URL (`app:name`, taking the person's uuid), `#field` when one field is meant;
+    empty when no page of the portal does it.
+    """
+
+    id: str
+    key: str
+    title: str | Promise
+    unlocks: str | Promise
+    link: str
+    done: Q | Exists = NEVER
+    applies: Q | Exists = ALWAYS
+    problem: Q | Exists = NEVER
+    waiting: Q | Exists = NEVER
+    level: str = BLOCKING
+    owner_only: bool = False
+    annotation: str = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "annotation", f"item_{self.key}")
+
+    def state(self) -> Case:
+        """The state as one expression; the first that holds wins."""
+        return Case(
+            When(~Q(self.applies), then=Value(NOT_APPLICABLE)),
+            When(Q(self.problem), then=Value(PROBLEM)),
+            When(Q(self.done), then=Value(DONE)),
+            When(Q(self.waiting), then=Value(WAITING)),
+            default=Value(TODO),
+            output_field=CharField(),
+        )
