@@ -15,6 +15,7 @@ PATHS = {
     "sts": "/IAM/SecurityTokenService/v1",
     "etk": "/EtkDepot/v1",
     "mailbox": "/ehBoxConsultation/v3",
+    "publication": "/ehBoxPublication/v3",
     "registration": "/MyCareNet/Registration/v1",
 }
 USER_AGENT = "medisetup/1.0"
@@ -44,6 +45,7 @@ def platform() -> Platform:
         connect_timeout=connect,
         read_timeout=read,
         call_timeout=call,
+        capture=Path(settings.EHEALTH_CAPTURE_DIR) if settings.EHEALTH_CAPTURE_DIR else None,
         # Every polling thread may hold one.
         connections=settings.MAILBOX_THREADS,
     )

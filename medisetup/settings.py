@@ -275,6 +275,7 @@ EHEALTH_LICENCE_NAME = env.str("EHEALTH_LICENCE_NAME")
 EHEALTH_LICENCE_USERNAME = env.str("EHEALTH_LICENCE_USERNAME")
 EHEALTH_LICENCE_PASSWORD = env.str("EHEALTH_LICENCE_PASSWORD")
 EHEALTH_TIMEOUTS = env.tuple("EHEALTH_TIMEOUTS", cast=float, default=(5.0, 15.0, 30.0))  # connect, read, call
+EHEALTH_CAPTURE_DIR = env.str("EHEALTH_CAPTURE_DIR", default="")  # every message, in the simulation only
 MAILBOX_INTERVAL = timedelta(minutes=15)
 MAILBOX_BATCH = 100
 MAILBOX_THREADS = 25

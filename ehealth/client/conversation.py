@@ -3,14 +3,16 @@
 import hashlib
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import TypeVar
 from urllib.parse import urlsplit
 
 from ehealth.client import names
+from ehealth.client.capture import Capture
 from ehealth.client.contracts import check_envelope
 from ehealth.client.errors import Faulted, Malformed, NotAuthentic, PlatformError, TimedOut, Unreachable
+from ehealth.client.multipart import Attachments, unpack
 from ehealth.client.platform import Platform
 from ehealth.client.transport import Reply, post
 from ehealth.client.xml import Element, ids_are_unique, parse, text_of
@@ -45,7 +47,7 @@ Trace = Callable[[ExchangeFacts], None]
 @dataclass(frozen=True)
 class Question:
     """One call to make. `build` writes a new signed message for the instant it is sent; `answer` is its
-    root's tag.
+    root's tag; `in_parts`: the answer may be one in parts.
     """
 
     service: str
@@ -54,14 +56,18 @@ class Question:
     answer: str
     build: Callable[[datetime], bytes]
     reference: str = ""
+    in_parts: bool = False
 
 
 @dataclass(frozen=True)
 class Received:
-    """An answer that keeps to the contract: the element of the body, and the octets it was read from."""
+    """An answer that keeps to the contract: the element of the body, the octets of the envelope it was read
+    from, and the parts that element may refer to.
+    """
 
     element: Element
     octets: bytes
+    attachments: Attachments = field(repr=False)
 
 
 def ask(
@@ -116,8 +122,13 @@ class _Try:
         reply: Reply | None = None
         code = "interrupted"
         try:
-            reply = post(self.platform, self.address, self.question.action, request, seconds=seconds)
-            result = read(received(reply, self.question.answer))
+            capture = Capture.of(self.platform, self.question.service, self.question.operation, request)
+            reply = post(
+                self.platform, self.address, self.question.action, request,
+                seconds=seconds, in_parts=self.question.in_parts,
+            )  # fmt: skip
+            capture.keep(reply)
+            result = _whole(reply, self.question.answer, read)
             code = "OK"
             return result
         except PlatformError as error:
@@ -149,6 +160,14 @@ class _Try:
         )
 
 
+def _whole(reply: Reply, answer: str, read: Callable[[Received], T]) -> T:
+    """What is read of an answer, all of which must have been of use."""
+    found = received(reply, answer)
+    result = read(found)
+    found.attachments.refuse_left()
+    return result
+
+
 def received(reply: Reply, answer: str) -> Received:
     """The content of a body: SOAP in order, identifiers unique, no fault, valid, and the element that was
     due.
@@ -156,7 +175,9 @@ def received(reply: Reply, answer: str) -> Received:
     Faulted for a fault, whatever the HTTP status; NotAuthentic for doubled parts or identifiers; else
     Malformed.
     """
-    envelope = parse(reply.body)
+    package = unpack(reply.body, reply.content_type) if reply.in_parts else None
+    octets = package.root if package else reply.body
+    envelope = parse(octets)
     body = _body(envelope)
     if not ids_are_unique(envelope):
         raise NotAuthentic("identifiers")
@@ -165,10 +186,12 @@ def received(reply: Reply, answer: str) -> Received:
         raise _fault(element)
     if reply.status != 200:
         raise Malformed("http status without a fault")
+    attachments = Attachments(package.attachments if package else {})
+    attachments.include(envelope)
     check_envelope(envelope)
     if element.tag != answer:
         raise Malformed("another answer")
-    return Received(element, reply.body)
+    return Received(element, octets, attachments)
 
 
 def _body(envelope: Element) -> Element:

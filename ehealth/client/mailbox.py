@@ -1,18 +1,21 @@
-"""eHealthBox consultation v3: the state of a box and the list of what lies in it."""
+"""eHealthBox consultation v3: the state of a box, what lies in it, one message whole, its end."""
 
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, field
 from datetime import date, datetime
-from typing import Any
+from typing import Any, Literal
 
 from ehealth.client import names
+from ehealth.client.blobs import octets_of
 from ehealth.client.contracts import message
 from ehealth.client.conversation import Question, Received, Trace, ask
-from ehealth.client.errors import Detail, Malformed, Refused, clean
+from ehealth.client.errors import Detail, Malformed, NotAuthentic, Refused, clean
 from ehealth.client.platform import Assertion, Identity, Platform
 from ehealth.client.wsse import with_assertion
-from ehealth.client.xml import Element, text_of
+from ehealth.client.xml import Element, instant, text_of
 
 PAGE = 100
+Folder = Literal["INBOX", "SENTBOX", "BININBOX", "BINSENTBOX"]
 _SUCCESS = "100"
 
 
@@ -50,6 +53,42 @@ class Message:
     has_annex: bool
 
 
+@dataclass(frozen=True)
+class Annex:
+    """A file of a message; title and content are sealed when the message is encrypted."""
+
+    title: bytes = field(repr=False)
+    file_name: str
+    mime_type: str
+    content: bytes = field(repr=False)
+
+
+@dataclass(frozen=True)
+class FullMessage:
+    """A message with its document and annexes; contents are sealed when it is encrypted."""
+
+    message_id: str
+    publication_id: str
+    sender_id: str
+    title: str
+    file_name: str
+    mime_type: str
+    content: bytes = field(repr=False)
+    annexes: tuple[Annex, ...]
+    content_type: str
+    encrypted: bool
+
+
+@dataclass(frozen=True)
+class Acknowledgment:
+    """How far a message came with one recipient; None for what did not happen yet."""
+
+    recipient_id: str
+    published: datetime | None
+    received: datetime | None
+    read: datetime | None
+
+
 def box_info(
     platform: Platform, identity: Identity, assertion: Assertion, *, now: datetime, trace: Trace | None = None
 ) -> BoxInfo:
@@ -60,30 +99,92 @@ def box_info(
 
 def list_messages(
     platform: Platform, identity: Identity, assertion: Assertion, *,
-    start: int = 1, end: int = PAGE, now: datetime, trace: Trace | None = None,
+    source: Folder = "INBOX", start: int = 1, end: int = PAGE, now: datetime, trace: Trace | None = None,
 ) -> tuple[Message, ...]:  # fmt: skip
-    """Messages `start` to `end` of the holder's inbox, newest first, counted from 1, at most 100 a call.
+    """Messages `start` to `end` of a folder of the holder's box, newest first, counted from 1, at most 100.
 
     A message that arrives between two calls shifts the pages: the same one may come twice.
     """
     if not 1 <= start <= end < start + PAGE:
         raise ValueError("at most 100 messages, counted from 1")
-    fields = {"Source": "INBOX", "StartIndex": start, "EndIndex": end}
+    fields = {"Source": source, "StartIndex": start, "EndIndex": end}
     question = _question("getMessagesList", "GetMessagesList", fields, identity, assertion)
     return ask(platform, question, _messages, now=now, trace=trace)
 
 
+def full_message(
+    platform: Platform, identity: Identity, assertion: Assertion, *,
+    source: Literal["INBOX", "SENTBOX"] = "INBOX", message_id: str, now: datetime, trace: Trace | None = None,
+) -> FullMessage:  # fmt: skip
+    """One message whole, at most `max_content` bytes; for its sender it counts as read from now on."""
+
+    def read(answer: Received) -> FullMessage:
+        return _full(answer, message_id)
+
+    fields = {"Source": source, "MessageId": message_id}
+    question = _question("getFullMessage", "GetFullMessage", fields, identity, assertion, in_parts=True)
+    return ask(platform, question, read, now=now, trace=trace)
+
+
+def acknowledgments(
+    platform: Platform, identity: Identity, assertion: Assertion, *,
+    message_id: str, now: datetime, trace: Trace | None = None,
+) -> tuple[Acknowledgment, ...]:  # fmt: skip
+    """What is known of a message that the holder sent, for its first 100 recipients."""
+    fields = {"MessageId": message_id, "StartIndex": 1, "EndIndex": PAGE}
+    operation, name = "getMessageAcknowledgmentsStatus", "GetMessageAcknowledgmentsStatus"
+    question = _question(operation, name, fields, identity, assertion)
+    return ask(platform, question, _acknowledged, now=now, trace=trace)
+
+
+def move(
+    platform: Platform, identity: Identity, assertion: Assertion, *,
+    source: Folder, destination: Folder, message_ids: Iterable[str], now: datetime,
+    trace: Trace | None = None,
+) -> tuple[str, ...]:  # fmt: skip
+    """Put at most 100 messages in another folder; the identifiers that the service says it moved.
+
+    A fault may mean that some were moved: the service does what it can and names the others.
+    """
+    wanted = _some(message_ids)
+    fields = {"Source": source, "Destination": destination, "MessageId": wanted}
+    question = _question("moveMessage", "MoveMessage", fields, identity, assertion)
+    return ask(platform, question, lambda answer: _done(answer, wanted), now=now, trace=trace)
+
+
+def delete(
+    platform: Platform, identity: Identity, assertion: Assertion, *,
+    source: Folder, message_ids: Iterable[str], now: datetime, trace: Trace | None = None,
+) -> tuple[str, ...]:  # fmt: skip
+    """Destroy at most 100 messages of a folder for good; answers and faults as those of `move`."""
+    wanted = _some(message_ids)
+    question = _question(
+        "deleteMessage", "DeleteMessage", {"Source": source, "MessageId": wanted}, identity, assertion
+    )
+    return ask(platform, question, lambda answer: _done(answer, wanted), now=now, trace=trace)
+
+
+def _some(message_ids: Iterable[str]) -> list[str]:
+    wanted = list(message_ids)
+    if not 1 <= len(wanted) <= PAGE:
+        raise ValueError("from 1 to 100 messages")
+    return wanted
+
+
 def _question(
-    operation: str, name: str, fields: dict[str, Any], identity: Identity, assertion: Assertion
-) -> Question:
+    operation: str, name: str, fields: dict[str, Any], identity: Identity, assertion: Assertion,
+    *, in_parts: bool = False,
+) -> Question:  # fmt: skip
     def build(moment: datetime) -> bytes:
         return with_assertion(message("mailbox.wsdl", operation, **fields), identity, assertion, moment)
 
     due = f"{{{names.MAILBOX}}}{name}Response"
-    return Question("mailbox", operation, f"{names.MAILBOX}:{operation}", due, build)
+    action = f"{names.MAILBOX}:{operation}"
+    return Question("mailbox", operation, action, due, build, in_parts=in_parts)
 
 
-def _accept(answer: Received) -> Element:
+def accept(answer: Received) -> Element:
+    """The answer of a service of the eHealthBox that says success; Refused with its code otherwise."""
     code = text_of(answer.element, "Status/Code")
     if code != _SUCCESS:
         raise Refused(code, [Detail(code, message=clean(text_of(answer.element, "Status/Message")))])
@@ -91,7 +192,7 @@ def _accept(answer: Received) -> Element:
 
 
 def _box(answer: Received) -> BoxInfo:
-    element = _accept(answer)
+    element = accept(answer)
     if element.find("BoxId") is None:
         raise Malformed("no box")
     return BoxInfo(
@@ -105,7 +206,7 @@ def _box(answer: Received) -> BoxInfo:
 
 
 def _messages(answer: Received) -> tuple[Message, ...]:
-    return tuple(_message(element) for element in _accept(answer).findall("Message"))
+    return tuple(_message(element) for element in accept(answer).findall("Message"))
 
 
 def _message(element: Element) -> Message:
@@ -128,6 +229,70 @@ def _message(element: Element) -> Message:
         encrypted=_flag(text("ContentSpecification/IsEncrypted")),
         has_annex=_flag(text("ContentInfo/HasAnnex")),
     )
+
+
+def _full(answer: Received, message_id: str) -> FullMessage:
+    element = accept(answer)
+    found = element.find("Message")
+    if found is None:
+        raise Malformed("no message")
+    if found.get("MessageId") != message_id:
+        raise NotAuthentic("another message")
+    context = found.find("ContentContext")
+    document = context.find("Content/Document")
+    return FullMessage(
+        message_id=message_id,
+        publication_id=clean(text_of(found, "PublicationId")),
+        sender_id=clean(text_of(element, "Sender/Id")),
+        title=clean(text_of(document, "Title")),
+        file_name=clean(text_of(document, "DownloadFileName")),
+        mime_type=clean(text_of(document, "MimeType")),
+        content=_content(document, answer),
+        annexes=tuple(_annex(annex, answer) for annex in context.findall("Content/Annex")),
+        content_type=text_of(context, "ContentSpecification/ContentType"),
+        encrypted=_flag(text_of(context, "ContentSpecification/IsEncrypted")),
+    )
+
+
+def _annex(element: Element, answer: Received) -> Annex:
+    return Annex(
+        title=octets_of(element.find("EncryptableTitle")),
+        file_name=clean(text_of(element, "DownloadFileName")),
+        mime_type=clean(text_of(element, "MimeType")),
+        content=_content(element, answer),
+    )
+
+
+def _content(element: Element, answer: Received) -> bytes:
+    """Within the message, or in a part of its own."""
+    written = element.find("EncryptableTextContent")
+    if written is not None:
+        return octets_of(written)
+    return answer.attachments.take(text_of(element, "EncryptableBinaryContent"))
+
+
+def _acknowledged(answer: Received) -> tuple[Acknowledgment, ...]:
+    return tuple(
+        Acknowledgment(
+            recipient_id=clean(text_of(row, "Recipient/Id")),
+            published=_moment(row, "Published"),
+            received=_moment(row, "Received"),
+            read=_moment(row, "Read"),
+        )
+        for row in accept(answer).findall("AcknowledgmentsStatus/Row")
+    )
+
+
+def _moment(row: Element, name: str) -> datetime | None:
+    found = text_of(row, name)
+    return instant(found) if found else None
+
+
+def _done(answer: Received, wanted: list[str]) -> tuple[str, ...]:
+    done = tuple("".join(found.itertext()) for found in accept(answer).findall("MessageId"))
+    if not set(done) <= set(wanted):
+        raise NotAuthentic("other messages")
+    return done
 
 
 def _day(text: str) -> date:

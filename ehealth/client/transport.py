@@ -24,6 +24,7 @@ from urllib3.exceptions import (
     SSLError,
 )  # fmt: skip
 
+from ehealth.client import multipart
 from ehealth.client.deadline import Deadline, watched
 from ehealth.client.errors import Malformed, NotAuthentic, PlatformError, TimedOut, Unreachable
 from ehealth.client.platform import Platform
@@ -35,10 +36,16 @@ _CHARSETS = frozenset({"", "utf-8", "utf-16"})
 
 @dataclass(frozen=True)
 class Reply:
-    """The unpacked body of an answer with HTTP status 200 or 500 and content type text/xml."""
+    """The unpacked body of an answer with HTTP status 200 or 500; its type is text/xml or one in parts."""
 
     status: int
     body: bytes
+    content_type: str = "text/xml"
+
+    @property
+    def in_parts(self) -> bool:
+        """Whether the envelope is the first of several parts."""
+        return _kind(self.content_type) == multipart.KIND
 
 
 class _Call(threading.local):
@@ -111,8 +118,10 @@ def _pools(ca: Path | None, connections: int) -> urllib3.PoolManager:
 os.register_at_fork(after_in_child=_pools.cache_clear)
 
 
-def post(platform: Platform, address: str, action: str, body: bytes, *, seconds: float) -> Reply:
-    """Send a SOAP 1.1 message and return the answer, all within `seconds`.
+def post(
+    platform: Platform, address: str, action: str, body: bytes, *, seconds: float, in_parts: bool = False
+) -> Reply:
+    """Send a SOAP 1.1 message and return the answer, all within `seconds`; `in_parts`: it may come so.
 
     Unreachable, TimedOut, NotAuthentic (the server's certificate) or Malformed otherwise. The last two and a
     `sent` of the first two mean that the platform may have acted.
@@ -120,7 +129,7 @@ def post(platform: Platform, address: str, action: str, body: bytes, *, seconds:
     _call.deadline = deadline = watched(seconds)
     _call.sent = False
     try:
-        return _exchange(platform, address, action, body, deadline)
+        return _exchange(platform, address, action, body, deadline, in_parts)
     except (HTTPError, OSError) as error:
         raise _translated(error, deadline) from error
     finally:
@@ -128,12 +137,14 @@ def post(platform: Platform, address: str, action: str, body: bytes, *, seconds:
         _call.deadline = None
 
 
-def _exchange(platform: Platform, address: str, action: str, body: bytes, deadline: Deadline) -> Reply:
+def _exchange(
+    platform: Platform, address: str, action: str, body: bytes, deadline: Deadline, in_parts: bool
+) -> Reply:
     headers = {
         "Content-Type": "text/xml; charset=UTF-8",
         "SOAPAction": f'"{action}"',
         "User-Agent": platform.user_agent,
-        "Accept": "text/xml",
+        "Accept": f"text/xml, {multipart.KIND}" if in_parts else "text/xml",
         "Accept-Encoding": "gzip",
     }
     left = deadline.remaining()
@@ -146,10 +157,10 @@ def _exchange(platform: Platform, address: str, action: str, body: bytes, deadli
     )  # fmt: skip
     with _closed_on_error(response):
         _check_time(deadline)
-        _check_head(response)
-        unpacked = _read(response, platform.max_response)
+        _check_head(response, in_parts)
+        unpacked = _read(response, platform.max_content if in_parts else platform.max_response)
         _check_time(deadline)
-    return Reply(response.status, unpacked)
+    return Reply(response.status, unpacked, response.headers.get("Content-Type", ""))
 
 
 def _check_time(deadline: Deadline) -> None:
@@ -168,17 +179,25 @@ def _closed_on_error(response: urllib3.BaseHTTPResponse) -> Iterator[None]:
         raise
 
 
-def _check_head(response: urllib3.BaseHTTPResponse) -> None:
+def _check_head(response: urllib3.BaseHTTPResponse, in_parts: bool) -> None:
     if response.status in _GATEWAY_DOWN:
         raise Unreachable(f"http status {response.status}", sent=True)
     if response.status not in (200, 500):
         raise Malformed(f"http status {response.status}")
-    kind, _, parameters = response.headers.get("Content-Type", "").partition(";")
-    charset = parameters.strip().lower().removeprefix("charset=").strip('"')
-    if kind.strip().lower() != "text/xml" or charset not in _CHARSETS:
+    content_type = response.headers.get("Content-Type", "")
+    if not (_is_xml(content_type) or (in_parts and _kind(content_type) == multipart.KIND)):
         raise Malformed("content type")
     if response.headers.get("Content-Encoding", "identity").strip().lower() not in ("identity", "gzip"):
         raise Malformed("content encoding")
+
+
+def _kind(content_type: str) -> str:
+    return content_type.partition(";")[0].strip().lower()
+
+
+def _is_xml(content_type: str) -> bool:
+    charset = content_type.partition(";")[2].strip().lower().removeprefix("charset=").strip('"')
+    return _kind(content_type) == "text/xml" and charset in _CHARSETS
 
 
 def _read(response: urllib3.BaseHTTPResponse, limit: int) -> bytes:

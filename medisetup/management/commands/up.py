@@ -36,10 +36,14 @@ class Command(BaseCommand):
         parser.add_argument("--port", type=int, default=8000, help="port de la page (8000)")
         parser.add_argument("--fresh", action="store_true", help="efface d'abord les données de var/")
         parser.add_argument("--var", type=Path, default=PROJECT / "var", help="dossier des données (var/)")
+        parser.add_argument(
+            "--capture", type=Path, help="dossier qui reçoit chaque message échangé avec le simulateur"
+        )
 
     def handle(self, *args: Any, **options: Any) -> None:
         try:
-            Start(Places(options["var"].absolute()), options["port"]).run(fresh=options["fresh"])
+            places, capture = Places(options["var"].absolute()), options["capture"]
+            Start(places, options["port"], capture and capture.absolute()).run(fresh=options["fresh"])
         except Trouble as trouble:
             sys.exit(f"\n{trouble}")
 
@@ -47,8 +51,9 @@ class Command(BaseCommand):
 class Start:
     """One start: takes the lock, puts the children up in order, watches them."""
 
-    def __init__(self, places: Places, port: int) -> None:
+    def __init__(self, places: Places, port: int, capture: Path | None = None) -> None:
         self.places = places
+        self.capture = capture
         self.port = port
         self.origin = f"http://localhost:{port}"
         self.environment: Mapping[str, str] = {}
@@ -85,6 +90,7 @@ class Start:
             database=self._database(),
             broker=self._broker(),
             simulator=f"http://127.0.0.1:{simulator}",
+            capture=str(self.capture or ""),
         )
         self._prepare()
         self._simulator(simulator)

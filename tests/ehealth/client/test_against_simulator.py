@@ -16,6 +16,7 @@ PATHS = {
     "sts": "/IAM/SecurityTokenService/v1",
     "etk": "/EtkDepot/v1",
     "mailbox": "/ehBoxConsultation/v3",
+    "publication": "/ehBoxPublication/v3",
     "registration": "/MyCareNet/Registration/v1",
 }
 DOCTORS = {"rsa": ("84011012387", "19999915004"), "p384": ("71020203081", "19999816004")}

@@ -25,6 +25,7 @@ from ehealth.client.errors import (
     TimedOut,
     Unreachable,
 )
+from ehealth.client.platform import SERVICES
 from tests.ehealth.client import parties
 from tests.ehealth.client.servers import XML, Answer, answering
 from tests.ehealth.client.test_signatures import declared
@@ -66,7 +67,7 @@ def fault(code: str, retry: str = "", kind: str = "SystemError") -> Answer:
 
 
 def ask_box(*addresses: str, trace: Callable[[ExchangeFacts], None] | None = None) -> mailbox.BoxInfo:
-    platform = parties.platform(endpoints=dict.fromkeys(("sts", "etk", "mailbox", "registration"), addresses))
+    platform = parties.platform(endpoints=dict.fromkeys(SERVICES, addresses))
     return mailbox.box_info(platform, ME, parties.assertion(), now=NOW, trace=trace)
 
 
