@@ -59,7 +59,7 @@ def _person(simulation: Simulation, order: Json) -> Json:
 
 
 def _messages(simulation: Simulation, order: Json) -> Json:
-    extras = {name: order[name] for name in ("title", "size", "box") if name in order}
+    extras = {name: order[name] for name in ("title", "size", "box", "expires") if name in order}
     count = int(order.get("count", 1))
     today = simulation.now().date()
     return {"ids": mailbox.seed(simulation.store, order["ssin"], count, today, **extras)}

@@ -27,7 +27,7 @@ KINDS = {
     "no-xades": "Registration: the answer has no XadesT",
     "deflate": "Registration: the Detail of the answer is deflated",
 }
-SERVICES = ("sts", "etk", "mailbox", "registration")
+SERVICES = ("sts", "etk", "mailbox", "publication", "registration")
 BY_CHANCE = (("delay", "2"), ("outage", ""), ("soa", "SOA-02002"), ("close-after-accept", ""))
 
 

@@ -68,7 +68,7 @@ class Operation:
 
     name: str
     action: str
-    handle: Callable[[Call], etree._Element]
+    handle: Callable[[Call], etree._Element | soap.WithParts]
 
 
 def _nobody(payload: etree._Element) -> str:

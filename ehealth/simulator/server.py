@@ -8,7 +8,7 @@ import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
-from ehealth.simulator import control, etk, gateway, mailbox, registration, soap, sts
+from ehealth.simulator import control, etk, gateway, mailbox, publication, reading, registration, soap, sts
 from ehealth.simulator.faults import Fault
 from ehealth.simulator.gateway import Answer, Operation, Service, Simulation
 from ehealth.simulator.soap import WST, Refusal
@@ -37,6 +37,29 @@ SERVICES = {
             ),
             f"{{{mailbox.BOX}}}GetMessagesListRequest": Operation(
                 "getMessagesList", f"{mailbox.BOX}:getMessagesList", mailbox.get_messages_list
+            ),
+            f"{{{mailbox.BOX}}}GetFullMessageRequest": Operation(
+                "getFullMessage", f"{mailbox.BOX}:getFullMessage", reading.get_full_message
+            ),
+            f"{{{mailbox.BOX}}}GetMessageAcknowledgmentsStatusRequest": Operation(
+                "getMessageAcknowledgmentsStatus",
+                f"{mailbox.BOX}:getMessageAcknowledgmentsStatus",
+                reading.get_acknowledgments_status,
+            ),
+            f"{{{mailbox.BOX}}}MoveMessageRequest": Operation(
+                "moveMessage", f"{mailbox.BOX}:moveMessage", mailbox.move_message
+            ),
+            f"{{{mailbox.BOX}}}DeleteMessageRequest": Operation(
+                "deleteMessage", f"{mailbox.BOX}:deleteMessage", mailbox.delete_message
+            ),
+        },
+    ),
+    "/ehBoxPublication/v3": Service(
+        "publication",
+        "saml",
+        {
+            f"{{{publication.PUBLICATION}}}SendMessageRequest": Operation(
+                "sendMessage", f"{publication.PUBLICATION}:sendMessage", publication.send_message
             ),
         },
     ),
@@ -157,7 +180,7 @@ class Handler(BaseHTTPRequestHandler):
     def _deliver(self, answer: Answer) -> None:
         spoil = SPOILERS.get(answer.fault.kind)
         if spoil is None:
-            self._send(answer.status, answer.body, XML_TYPE)
+            self._send(answer.status, answer.body, getattr(answer.body, "kind", XML_TYPE))
         else:
             self.close_connection = True
             spoil(self, answer.fault, answer)

@@ -137,11 +137,43 @@ def new_id() -> str:
     return f"_{uuid.uuid4().hex}"
 
 
-def envelope(payload: etree._Element) -> bytes:
-    """A whole message around ``payload``, which stays as it is."""
+class Message(bytes):
+    """A message as it goes over HTTP; ``kind`` is its content type."""
+
+    kind = "text/xml; charset=UTF-8"
+
+
+@dataclass(frozen=True)
+class WithParts:
+    """A payload that refers to parts by ``cid:`` addresses, and the parts by their names."""
+
+    payload: etree._Element
+    parts: dict[str, bytes]
+
+
+def envelope(content: etree._Element | WithParts) -> Message:
+    """A whole message around a payload, which stays as it is; multipart/related when there are parts."""
+    payload, parts = (content.payload, content.parts) if isinstance(content, WithParts) else (content, {})
     root = etree.Element(f"{{{SOAP}}}Envelope", nsmap={"soap": SOAP})
     etree.SubElement(root, f"{{{SOAP}}}Body").append(payload)
-    return etree.tostring(root, xml_declaration=True, encoding="UTF-8")
+    octets = etree.tostring(root, xml_declaration=True, encoding="UTF-8")
+    return _in_parts(octets, parts) if parts else Message(octets)
+
+
+def _in_parts(root: bytes, parts: dict[str, bytes]) -> Message:
+    boundary, start = f"MIMEBoundary_{uuid.uuid4().hex}", f"<root.{uuid.uuid4().hex}@simulator>"
+    pieces = [("text/xml; charset=UTF-8", "8bit", start, root)]
+    pieces += [("application/octet-stream", "binary", f"<{name}>", octets) for name, octets in parts.items()]
+    body = b"".join(
+        f"--{boundary}\r\nContent-Type: {kind}\r\nContent-Transfer-Encoding: {encoding}\r\n"
+        f"Content-ID: {identifier}\r\n\r\n".encode()
+        + octets
+        + b"\r\n"
+        for kind, encoding, identifier, octets in pieces
+    )
+    message = Message(body + f"--{boundary}--\r\n".encode())
+    message.kind = f'multipart/related; type="text/xml"; start="{start}"; boundary="{boundary}"'
+    return message
 
 
 def fault(refusal: Refusal) -> bytes:

@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 
 from lxml import etree
 
-from ehealth.simulator import xmldsig
+from ehealth.simulator import wsse, xmldsig
 from ehealth.simulator.gateway import Call
 from ehealth.simulator.soap import DS, SAML, WSSE, WST, WSU, Refusal, new_id, text
 from ehealth.simulator.store import Person
@@ -14,7 +14,7 @@ from ehealth.simulator.xmldsig import BadSignature
 
 AUTH = "http://docs.oasis-open.org/wsfed/authorization/200706"
 DIALECT = f"{AUTH}/authclaims"
-ISSUE = f"{WST}/Issue"
+ISSUE, RENEW = f"{WST}/Issue", f"{WST}/Renew"
 KEY_TYPES = {"http://docs.oasis-open.org/ws-sx/wstrust/200512/PublicKey", f"{WST}/PublicKey"}
 IDENTIFICATION = "urn:be:fgov:identification-namespace"
 CERTIFIED = "urn:be:fgov:certified-namespace:ehealth"
@@ -41,6 +41,7 @@ def issue(call: Call) -> etree._Element:
     """Answers RequestSecurityToken: the claims that the register certifies, in the order asked."""
     request, caller = call.payload, call.signer
     _check_request(request, caller)
+    _check_target(call)
     claims = _claims(request, caller)
     person = call.simulation.store.person(caller.ssin) or Person(caller.ssin, doctor=False)
     if call.fault.kind == "foreign-token":
@@ -64,8 +65,8 @@ def _check_request(request: etree._Element, caller: Caller) -> None:
         raise _invalid("Context is needed")
     if text(request.find(f"{{{WST}}}TokenType")) != SAML_V11:
         raise _invalid("TokenType must be SAML 1.1")
-    if text(request.find(f"{{{WST}}}RequestType")) != ISSUE:
-        raise _invalid("RequestType must be Issue")
+    if text(request.find(f"{{{WST}}}RequestType")) not in {ISSUE, RENEW}:
+        raise _invalid("RequestType must be Issue or Renew")
     if text(request.find(f"{{{WST}}}KeyType")) not in KEY_TYPES:
         raise _invalid("KeyType must be PublicKey")
     _check_lifetime(request)
@@ -76,6 +77,25 @@ def _check_request(request: etree._Element, caller: Caller) -> None:
         raise _invalid("UseKey holds no certificate") from error
     if key != caller.certificate:
         raise _invalid("UseKey must be the certificate that signed the request")
+
+
+def _check_target(call: Call) -> None:
+    """A renewal shows the token itself: ours, unaltered, alive, and bound to the key that asks."""
+    found = call.payload.findall(f"{{{WST}}}RenewTarget")
+    if text(call.payload.find(f"{{{WST}}}RequestType")) == ISSUE:
+        if found:
+            raise _invalid("RenewTarget belongs to a renewal")
+        return
+    path = f"{{{WST}}}RenewTarget/{{{WSSE}}}SecurityTokenReference/{{{WSSE}}}Embedded/{{{SAML}}}Assertion"
+    tokens = call.payload.findall(path)
+    if len(found) != 1 or len(tokens) != 1:
+        raise _invalid("RenewTarget must hold one assertion")
+    try:
+        wsse.check_assertion(tokens[0], call.simulation.pki, call.now)
+        if wsse.confirmed(tokens[0]) != call.signer.certificate:
+            raise BadSignature("the token is bound to another key")
+    except BadSignature as error:
+        raise Refusal("SOA-01001", str(error), faultcode="wst:InvalidSecurityToken") from error
 
 
 def _check_lifetime(request: etree._Element) -> None:

@@ -164,7 +164,7 @@ def _saml_caller(
         raise BadSignature("the key reference does not name a SAML 1.1 assertion")
     if text(key) != assertion.get("AssertionID"):
         raise BadSignature("the key reference names another assertion")
-    certificate = _confirmed(assertion)
+    certificate = confirmed(assertion)
     _check_references(header.signature, identified, [header.timestamp, envelope.body])
     xmldsig.check_value(header.signature, certificate)
     check_assertion(assertion, pki, now)
@@ -177,7 +177,8 @@ def _saml_caller(
     return Caller(certificate, claims[PERSON_SSIN], claims)
 
 
-def _confirmed(assertion: etree._Element) -> x509.Certificate:
+def confirmed(assertion: etree._Element) -> x509.Certificate:
+    """The certificate of the key that the token is bound to."""
     path = f"{{{SAML}}}AuthenticationStatement/{{{SAML}}}Subject/{{{SAML}}}SubjectConfirmation"
     confirmation = _only(assertion, path)
     if text(_only(confirmation, f"{{{SAML}}}ConfirmationMethod")) != HOLDER_OF_KEY:
