@@ -39,10 +39,11 @@ REFUSALS = 3
 
 @dataclass
 class Box:
-    """One claimed box with all that its thread needs. `assertion` None: ask the STS first."""
+    """One claimed box with all that its thread needs. `live`: it has a token; `renew`: ask the STS first."""
 
     mailbox: Mailbox
     keystore: Keystore
+    live: bool
     renew: bool
     start: int = 1
     seen: set[str] = field(default_factory=set)
@@ -118,7 +119,7 @@ def _box(found: Mailbox, keystore: Keystore, now: datetime) -> Box | None:
     renew = sessions.wants_renewal(keystore, now) or not live
     if renew and (sessions.holder(keystore, now) is None or not sessions.lease(keystore, now)):
         renew = False
-    return Box(found, keystore, renew) if live or renew else None
+    return Box(found, keystore, live, renew) if live or renew else None
 
 
 def read(known: Platform, box: Box, latest: float) -> Page:
@@ -141,11 +142,13 @@ def _identity(box: Box) -> Identity:
 
 
 def _token(known: Platform, box: Box, identity: Identity, page: Page, latest: float) -> Assertion | None:
+    held = custody.assertion(box.keystore.session) if box.live else None
     if not box.renew:
-        return custody.assertion(box.keystore.session)
-    if time.monotonic() >= latest:
-        return None
-    page.renewed = sts.request_assertion(known, identity, now=timezone.now(), trace=page.facts.append)
+        return held
+    if held and time.monotonic() < latest:
+        page.renewed = sessions.renew(known, identity, held, page.facts.append)
+    if page.renewed is None and time.monotonic() < latest:
+        page.renewed = sts.request_assertion(known, identity, now=timezone.now(), trace=page.facts.append)
     return page.renewed
 
 

@@ -17,8 +17,9 @@ from accounts.models import User
 from ehealth import custody
 from ehealth.actions.exchanges import exchanges
 from ehealth.client import sts
-from ehealth.client.errors import PlatformError
-from ehealth.client.platform import Assertion, Identity
+from ehealth.client.conversation import Trace
+from ehealth.client.errors import Faulted, PlatformError
+from ehealth.client.platform import Assertion, Identity, Platform
 from ehealth.configuration import platform
 from ehealth.models import Keystore, Mailbox, PlatformSession
 
@@ -110,7 +111,7 @@ def _renewed(keystore: Keystore, live: Live | None, now: datetime) -> Live | Non
             raise RenewalUnderway
         return live
     try:
-        assertion = obtain(keystore, now)
+        assertion = obtain(keystore, live, now)
     except PlatformError:
         if live is None:
             raise
@@ -134,14 +135,23 @@ def release(keystore: Keystore) -> None:
     Keystore.objects.in_force().filter(pk=keystore.pk).update(next_attempt_at=None)
 
 
-def obtain(keystore: Keystore, now: datetime) -> Assertion:
-    """A new token from the STS; PlatformError otherwise."""
+def obtain(keystore: Keystore, live: Live | None, now: datetime) -> Assertion:
+    """A token from the STS: the successor of the live one, else a new one; PlatformError otherwise."""
     source = holder(keystore, now)
     if source is None:
         raise RenewalUnderway
     with exchanges(keystore.user) as trace:
         identity = custody.identity(source, keystore.ssin)
-        return sts.request_assertion(platform(), identity, now=timezone.now(), trace=trace)
+        renewed = renew(platform(), identity, live.assertion, trace) if live else None
+        return renewed or sts.request_assertion(platform(), identity, now=timezone.now(), trace=trace)
+
+
+def renew(known: Platform, identity: Identity, held: Assertion, trace: Trace) -> Assertion | None:
+    """The successor of a token; None when the platform faults the question: a new one may still be given."""
+    try:
+        return sts.renew_assertion(known, identity, held, now=timezone.now(), trace=trace)
+    except Faulted:
+        return None
 
 
 def keep(keystore: Keystore, assertion: Assertion, now: datetime) -> bool:
