@@ -41,9 +41,9 @@ def run(*, known: Platform, live: Live, trace: Trace, now: datetime) -> RoundTri
     """Send a short test message to the person's own box, find it, read it, ask what became of it, put it in
     the bin and delete it.
 
-    What was sent is deleted even when a step fails. PlatformError: what failed, by the code of the platform
-    or `not_delivered`, `content_differs`, `not_deleted`. `now` is the time of the start; no transaction may
-    be open.
+    What was sent is deleted even when a step fails, but for a message that waits outside a full box.
+    PlatformError: what failed, by the code of the platform or `not_delivered`, `content_differs`,
+    `not_deleted`. `now` is the time of the start; no transaction may be open.
     """
     refuse_in_transaction()
     trip = _Trip(known, live, trace, now, title=f"Test medisetup {secrets.token_hex(16)}")
@@ -139,7 +139,8 @@ class _Trip:
     def clean(self) -> bool:
         """Delete what is left of the trip, folder by folder; whether every folder is known to be clean."""
         folders = FOLDERS if self.has_left else ()
-        return all([self.clean_folder(folder) for folder in folders])
+        unknown = [folder for folder in folders if not self.clean_folder(folder)]
+        return not unknown
 
     def clean_folder(self, folder: Folder) -> bool:
         try:

@@ -213,6 +213,26 @@ def test_a_token_is_requested_verified_and_kept_as_received() -> None:
     assert len([claim for claim in claims if len(claim)]) == 2
 
 
+def test_a_token_is_renewed_by_showing_it_byte_for_byte() -> None:
+    held = parties.assertion()
+    with answering(lambda body: token(body)) as (address, seen):
+        found = sts.renew_assertion(parties.platform(address), ME, held, now=NOW)
+    assert found.assertion_id != held.assertion_id and found.nihii == parties.NIHII
+    (sent,) = seen.bodies
+    assert sent.count(held.xml) == 1
+    root = etree.fromstring(sent)
+    check_envelope(root)
+    request = root.find(f".//{{{names.WST}}}RequestSecurityToken")
+    assert [etree.QName(child).localname for child in request] == [
+        "TokenType", "RequestType", "RenewTarget", "Claims", "Lifetime", "KeyType", "UseKey",
+    ]  # fmt: skip
+    assert request.findtext(f"{{{names.WST}}}RequestType") == f"{names.WST}/Renew"
+    path = f"{{{names.WST}}}RenewTarget/{{{names.WSSE}}}SecurityTokenReference/{{{names.WSSE}}}Embedded"
+    (embedded,) = request.findall(path)
+    assert embedded.get(f"{{{names.WSU}}}Id")
+    assert [child.get("AssertionID") for child in embedded] == [held.assertion_id]
+
+
 OTHERS = parties.attributes("71020203081")
 
 
@@ -226,6 +246,8 @@ def test_a_token_given_to_another_question_or_person_is_not_authentic() -> None:
     for answer in answers:
         with answering(answer) as (address, _), pytest.raises(NotAuthentic):
             sts.request_assertion(parties.platform(address), ME, now=NOW)
+        with answering(answer) as (address, _), pytest.raises(NotAuthentic):
+            sts.renew_assertion(parties.platform(address), ME, parties.assertion(), now=NOW)
 
 
 def test_a_fault_of_the_trust_standard_gives_its_local_name() -> None:
