@@ -2,6 +2,7 @@
 
 import multiprocessing
 import stat
+from multiprocessing.synchronize import Barrier
 from pathlib import Path
 
 import pytest
@@ -76,23 +77,25 @@ def test_an_answer_in_parts_is_kept_whole_beside_its_envelope(tmp_path: Path) ->
     assert (tmp_path / f"000002-{prefix}.xml").read_bytes() == answer[2][:-5]
 
 
-def write_many(folder: Path) -> None:
+def write_many(folder: Path, together: Barrier) -> None:
     platform = parties.platform(capture=folder)
-    for _ in range(40):
+    together.wait(30)
+    for _ in range(200):
         Capture.of(platform, "etk", "GetEtk", b"<a/>").keep(Reply(200, b"<b/>"))
 
 
 def test_several_processes_share_a_folder(tmp_path: Path) -> None:
     context = multiprocessing.get_context("fork")
-    writers = [context.Process(target=write_many, args=(tmp_path,)) for _ in range(4)]
+    together = context.Barrier(4)
+    writers = [context.Process(target=write_many, args=(tmp_path, together)) for _ in range(4)]
     for writer in writers:
         writer.start()
     for writer in writers:
         writer.join(60)
     assert [writer.exitcode for writer in writers] == [0] * 4
     numbers = [name[:6] for name in names(tmp_path) if name.endswith("request.xml")]
-    assert numbers == [f"{number:06}" for number in range(1, 161)]
-    assert len(names(tmp_path)) == 320
+    assert numbers == [f"{number:06}" for number in range(1, 801)]
+    assert len(names(tmp_path)) == 1600
 
 
 def test_nothing_is_kept_unless_somebody_asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
