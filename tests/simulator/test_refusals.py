@@ -130,7 +130,8 @@ def test_weak_algorithms_are_refused(simulator: Simulator, elise: Doctor, token:
 
 
 @pytest.mark.parametrize(
-    "kind", ["expired", "not-yet-valid", "foreign-ca", "production-issuer", "organisation"]
+    "kind",
+    ["expired", "not-yet-valid", "foreign-ca", "acceptance-issuer", "production-issuer", "organisation"],
 )
 def test_a_certificate_that_is_not_good_now_is_refused(
     simulator: Simulator, elise: Doctor, kind: str
