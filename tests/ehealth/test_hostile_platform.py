@@ -1,7 +1,7 @@
 """A hostile platform against the portal's own actions: nothing it says completes a registration, opens a
 session or fills a mailbox, every call ends in time, and the same process goes on to do it right.
 
-Seven hostile answers at a time, one per mutuality; then all seven are completed at the simulator.
+Hostile answers come in rounds of seven, one per mutuality; then all seven are completed at the simulator.
 """
 
 from __future__ import annotations
@@ -56,10 +56,18 @@ UNSETTLED = {State.RETRYING, State.NEEDS_ACTION}
 PASSING = {"unreachable", "timed_out", "not_authentic", "malformed"}
 
 
-def sevens(cases: dict[str, T]) -> list[list[str]]:
-    """The names of the cases, one for each mutuality."""
+def batches(cases: dict[str, T]) -> list[list[str]]:
+    """The names of the cases, four rounds of seven for each doctor."""
     names = list(cases)
-    return [names[at : at + 7] for at in range(0, len(names), 7)]
+    return [names[at : at + 28] for at in range(0, len(names), 28)]
+
+
+def turns(doctor: Doctor, names: list[str]) -> Iterator[tuple[str, str]]:
+    """Each case with the mutuality whose turn it is; after each round, all seven are due again."""
+    for at, name in enumerate(names):
+        if at and at % len(Mutuality.values) == 0:
+            edmg.retry_now(user=doctor.user, by=doctor.user, now=timezone.now())
+        yield Mutuality.values[at % len(Mutuality.values)], name
 
 
 def document(octets: bytes) -> Case:
@@ -124,14 +132,14 @@ def due(error: type[PlatformError]) -> tuple[set[str], set[str]]:
     return {State.NEEDS_ACTION}, {"SUCCESS", "168", "Server", "SOA-03006"}
 
 
-@pytest.mark.parametrize("names", sevens(BODIES), ids=lambda names: names[0])
+@pytest.mark.parametrize("names", batches(BODIES), ids=lambda names: names[0])
 def test_no_hostile_body_completes_a_registration(
     connected: Doctor, settings: Settings, names: list[str]
 ) -> None:
     turn: list[Case] = []
     with answering(lambda body: turn[-1][0](Asked.in_request(body, connected.nihii))) as (address, seen):
         use(settings, address)
-        for mutuality, name in zip(Mutuality.values, names, strict=False):
+        for mutuality, name in turns(connected, names):
             turn.append(BODIES[name])
             state, code = send(connected, mutuality)
             wanted, codes = due(BODIES[name][1])
@@ -227,14 +235,14 @@ def identity(doctor: Doctor) -> Identity:
     return custody.identity(Keystore.objects.get(user=doctor.user), doctor.ssin)
 
 
-@pytest.mark.parametrize("names", sevens(TOKENS), ids=lambda names: names[0])
+@pytest.mark.parametrize("names", batches(TOKENS), ids=lambda names: names[0])
 def test_no_hostile_token_serves_a_registration(holder: Doctor, settings: Settings, names: list[str]) -> None:
     holder.connect(auto=True)
     ask(holder)
     me, turn = identity(holder), []
     with answering(lambda body: token(body, holder=turn[-1])) as (address, seen):
         use(settings, address)
-        for mutuality, name in zip(Mutuality.values, names, strict=False):
+        for mutuality, name in turns(holder, names):
             PlatformSession.objects.update(assertion=None)
             turn.append(TOKENS[name](me))
             wanted = "malformed" if name in OUTSIDE_THE_SCHEMA else "not_authentic"
@@ -353,11 +361,11 @@ SERVERS: dict[str, tuple[Behaviour, type[PlatformError]]] = {
 CODES = {"TimedOut": "timed_out", "Unreachable": "unreachable", "Malformed": "malformed"}
 
 
-@pytest.mark.parametrize("names", sevens(SERVERS), ids=lambda names: names[0])
+@pytest.mark.parametrize("names", batches(SERVERS), ids=lambda names: names[0])
 def test_no_misbehaving_server_completes_a_registration_or_holds_the_worker(
     connected: Doctor, settings: Settings, names: list[str]
 ) -> None:
-    for mutuality, name in zip(Mutuality.values, names, strict=False):
+    for mutuality, name in turns(connected, names):
         behave, error = SERVERS[name]
         with misbehaving(behave) as address:
             use(settings, address, SHORT)

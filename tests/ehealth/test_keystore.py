@@ -1,5 +1,6 @@
-"""How keystores are opened: which key is taken, what is told of it, how much it may cost. The verdicts on files
-of every kind are in test_keystore_verdicts.
+"""How keystores are opened: which key is taken, what is told of it, how much it may cost.
+
+The verdicts on files of every kind are in test_keystore_verdicts.
 """
 
 import shutil
