@@ -326,7 +326,7 @@ def no_doctor(world: World) -> Reply:
 
 
 def barred(world: World) -> Reply:
-    who = doctor(world.simulator, "80011100195", "10011190004", authorised=False)
+    who = doctor(world.simulator, "71010101319", "10011190004", authorised=False)
     return world.with_token(assertion_of(ask_token(world.simulator, who)), who)
 
 
