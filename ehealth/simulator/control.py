@@ -9,13 +9,14 @@ import hmac
 import http.client
 import json
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, fields, replace
 from pathlib import Path
 from typing import Any
 
 from ehealth.simulator import mailbox, pki
-from ehealth.simulator.faults import KINDS, SERVICES, check_order
+from ehealth.simulator.faults import KINDS, ONLY_AT, SERVICES, check_order
 from ehealth.simulator.gateway import Simulation
 from ehealth.simulator.store import Person
 
@@ -35,10 +36,12 @@ def person_from(facts: Json) -> Person:
     return Person(**facts)
 
 
-def _fault(simulation: Simulation, order: Json) -> Json:
+def order_fault(simulation: Simulation, order: Json) -> Json:
+    """Orders a misbehaviour; ``ValueError`` for one that makes no sense."""
     service, kind, value = order.get("service", ""), order["kind"], str(order.get("value", ""))
     count = int(order.get("count", 1))
     check_order(service, kind, value, count)
+    service = ONLY_AT.get(kind, service)
     target = order.get("ssin", ""), order.get("mutuality", "")
     simulation.store.add_fault(service, kind, value, *target, count)
     return {"ordered": kind}
@@ -86,9 +89,16 @@ def _revoke(simulation: Simulation, order: Json) -> Json:
     return {}
 
 
+def _share(value: Any) -> float:
+    share = float(value)
+    if not 0 <= share <= 1:
+        raise ValueError("the share of calls that go wrong lies between 0 and 1")
+    return share
+
+
 def _settings(simulation: Simulation, order: Json) -> Json:
     if "faults" in order:
-        simulation.faults.share = float(order["faults"])
+        simulation.faults.share = _share(order["faults"])
     if "clock_offset" in order:
         simulation.clock_offset = float(order["clock_offset"])
     if "latency" in order:
@@ -101,7 +111,7 @@ def _settings(simulation: Simulation, order: Json) -> Json:
 
 
 ORDERS: dict[tuple[str, str], Callable[[Simulation, Json], Json]] = {
-    ("POST", "/control/faults"): _fault,
+    ("POST", "/control/faults"): order_fault,
     ("GET", "/control/faults"): lambda simulation, _: {"faults": simulation.store.faults()},
     ("POST", "/control/faults/clear"): _clear_faults,
     ("POST", "/control/people"): _person,
@@ -146,6 +156,17 @@ def give(data: Path, path: str, order: Json | None = None, timeout: float = 30) 
     if response.status != 200:
         raise RuntimeError(result.get("error", str(response.status)))
     return result
+
+
+@contextmanager
+def calm(data: Path) -> Iterator[None]:
+    """While inside, nothing goes wrong by chance at the simulator that runs on ``data``."""
+    share = give(data, "settings")["faults"]
+    give(data, "settings", {"faults": 0})
+    try:
+        yield
+    finally:
+        give(data, "settings", {"faults": share})
 
 
 def _parser() -> argparse.ArgumentParser:

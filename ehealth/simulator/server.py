@@ -8,7 +8,18 @@ import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
-from ehealth.simulator import control, etk, gateway, mailbox, publication, reading, registration, soap, sts
+from ehealth.simulator import (
+    control,
+    etk,
+    gateway,
+    mailbox,
+    page,
+    publication,
+    reading,
+    registration,
+    soap,
+    sts,
+)
 from ehealth.simulator.faults import Fault
 from ehealth.simulator.gateway import Answer, Operation, Service, Simulation
 from ehealth.simulator.soap import WST, Refusal
@@ -158,6 +169,11 @@ class Handler(BaseHTTPRequestHandler):
 
     def _control(self, body: bytes) -> None:
         is_local = self.client_address[0] in {"127.0.0.1", "::1"}
+        if is_local and page.serves(self.command, self.path):
+            simulation, token = self.server.simulation, self.server.token
+            reply = page.answer(simulation, token, self.command, self.path, self.headers, body)
+            self._send(reply.status, reply.body, reply.kind, reply.headers)
+            return
         given = self.headers.get("X-Control-Token", "")
         if not is_local or not control.same_token(given, self.server.token):
             self._send(403, b'{"error": "forbidden"}', "application/json")

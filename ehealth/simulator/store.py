@@ -321,9 +321,13 @@ class Store:
 
     def faults(self) -> list[dict[str, Any]]:
         """Orders that are not used up."""
-        query = "SELECT service, kind, value, ssin, mutuality, remaining FROM fault WHERE remaining > 0"
-        names = ("service", "kind", "value", "ssin", "mutuality", "remaining")
+        query = "SELECT id, service, kind, value, ssin, mutuality, remaining FROM fault WHERE remaining > 0"
+        names = ("id", "service", "kind", "value", "ssin", "mutuality", "remaining")
         return [dict(zip(names, row, strict=True)) for row in self._rows(query)]
+
+    def cancel_fault(self, order: int) -> None:
+        """Cancels one order by its id."""
+        self._write("DELETE FROM fault WHERE id = ?", order)
 
     def clear_faults(self) -> None:
         """Cancels every order."""

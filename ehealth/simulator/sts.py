@@ -5,8 +5,9 @@ from datetime import datetime, timedelta
 
 from lxml import etree
 
-from ehealth.simulator import wsse, xmldsig
+from ehealth.simulator import wrapping, wsse, xmldsig
 from ehealth.simulator.gateway import Call
+from ehealth.simulator.pki import OTHER_PERSON
 from ehealth.simulator.soap import DS, SAML, WSSE, WST, WSU, Refusal, new_id, text
 from ehealth.simulator.store import Person
 from ehealth.simulator.wsse import DOCTOR, HOLDER_OF_KEY, ISSUER, NIHII11, PERSON_SSIN, SAML_V11, Caller
@@ -45,7 +46,7 @@ def issue(call: Call) -> etree._Element:
     claims = _claims(request, caller)
     person = call.simulation.store.person(caller.ssin) or Person(caller.ssin, doctor=False)
     if call.fault.kind == "foreign-token":
-        person = Person("99123199931", "Autre", "Personne", "19999915004")
+        person = Person(*OTHER_PERSON, "19999915004")
     attributes = [_certified(uri, person) for uri in claims]
     issued = call.now - (2 * LIFETIME if call.fault.kind == "expired-token" else timedelta(0))
     assertion = _assertion(caller, attributes, issued)
@@ -53,6 +54,8 @@ def issue(call: Call) -> etree._Element:
     known = {uri: value for uri, _, value in attributes if value is not None}
     token = str(assertion.get("AssertionID"))
     call.simulation.store.keep_token(token, caller.ssin, known.get(NIHII11), issued, issued + LIFETIME)
+    if call.fault.kind == "wrapped-signature":
+        assertion = wrapping.wrapped(assertion, call.fault.value)
     return _response(request, assertion)
 
 

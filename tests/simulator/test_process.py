@@ -12,6 +12,9 @@ import pytest
 from cryptography.hazmat.primitives.serialization import pkcs12
 from lxml import etree
 
+from ehealth.simulator.__main__ import _parser
+from ehealth.simulator.control import calm
+from ehealth.simulator.faults import USUAL_SHARE
 from tests.platform import ROOT, Simulator, write_people
 from tests.simulator.messages import (
     BOX,
@@ -232,6 +235,25 @@ def test_chance_spoils_a_share_of_the_calls(tmp_path: Path) -> None:
         running.control("settings", {"faults": 0})
         assert ask_token(running, who).status == 200
         assert running.calls("sts", "answered") == 1
+
+
+def test_a_small_share_goes_wrong_where_nobody_says_otherwise(tmp_path: Path) -> None:
+    assert _parser().parse_args(["--data", "x"]).faults == USUAL_SHARE
+    assert 0 < USUAL_SHARE <= 0.05
+    assert _parser().parse_args(["--data", "x", "--faults", "0"]).faults == 0
+
+
+def test_chance_is_held_back_while_a_demonstration_is_furnished(simulator: Simulator) -> None:
+    simulator.control("settings", {"faults": 0.5})
+    try:
+        with pytest.raises(KeyError), calm(simulator.data):
+            assert simulator.control("settings")["faults"] == 0
+            raise KeyError
+        assert simulator.control("settings")["faults"] == 0.5
+        with pytest.raises(RuntimeError, match="between 0 and 1"):
+            simulator.control("settings", {"faults": 2})
+    finally:
+        simulator.control("settings", {"faults": 0})
 
 
 def test_the_clock_of_the_platform_can_be_off(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ from urllib.request import ProxyHandler, Request, build_opener
 
 from django.core.management.base import BaseCommand
 
+from ehealth.simulator.faults import USUAL_SHARE
 from medisetup.local import broker, catalogues, postgres
 from medisetup.local.environment import Places, for_children
 from medisetup.local.lock import Lock
@@ -35,6 +36,12 @@ class Command(BaseCommand):
     def add_arguments(self, parser: argparse.ArgumentParser) -> None:
         parser.add_argument("--port", type=int, default=8000, help="port de la page (8000)")
         parser.add_argument("--fresh", action="store_true", help="efface d'abord les données de var/")
+        parser.add_argument(
+            "--faults",
+            type=float,
+            default=USUAL_SHARE,
+            help=f"part des appels à la plate-forme simulée qui échouent, 0 à 1 ({USUAL_SHARE})",
+        )
         parser.add_argument("--var", type=Path, default=PROJECT / "var", help="dossier des données (var/)")
         parser.add_argument(
             "--capture", type=Path, help="dossier qui reçoit chaque message échangé avec le simulateur"
@@ -43,7 +50,8 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         try:
             places, capture = Places(options["var"].absolute()), options["capture"]
-            Start(places, options["port"], capture and capture.absolute()).run(fresh=options["fresh"])
+            start = Start(places, options["port"], options["faults"], capture and capture.absolute())
+            start.run(fresh=options["fresh"])
         except Trouble as trouble:
             sys.exit(f"\n{trouble}")
 
@@ -51,10 +59,11 @@ class Command(BaseCommand):
 class Start:
     """One start: takes the lock, puts the children up in order, watches them."""
 
-    def __init__(self, places: Places, port: int, capture: Path | None = None) -> None:
+    def __init__(self, places: Places, port: int, faults: float, capture: Path | None = None) -> None:
         self.places = places
         self.capture = capture
         self.port = port
+        self.faults = faults
         self.origin = f"http://localhost:{port}"
         self.environment: Mapping[str, str] = {}
         self.supervisor = Supervisor()
@@ -96,7 +105,12 @@ class Start:
         self._simulator(simulator)
         furnished = self._once("demo", "demo", told="Cabinet de démonstration")
         self._portal()
-        speak(f"\n{furnished}\n\nmedisetup : {self.origin}/   (Ctrl-C pour arrêter)")
+        token = self.places.simulator / "control-token"
+        speak(
+            f"\n{furnished}\n\n"
+            f"Simulateur eHealth : http://127.0.0.1:{simulator}/control/   (jeton dans {token})\n"
+            f"medisetup : {self.origin}/   (Ctrl-C pour arrêter)"
+        )
 
     def _database(self) -> str:
         """The address of the database: the given one, or that of a server started here."""
@@ -127,7 +141,8 @@ class Start:
             self._once("collectstatic", "collectstatic", "--no-input", "--clear", told="Fichiers statiques")
 
     def _simulator(self, port: int) -> None:
-        command = ("-m", "ehealth.simulator", "--port", str(port), "--data", str(self.places.simulator))
+        place = ("--port", str(port), "--data", str(self.places.simulator))
+        command = ("-m", "ehealth.simulator", *place, "--faults", str(self.faults))
         address = f"http://127.0.0.1:{port}/health"
         self.supervisor.start(
             self._program("Simulateur eHealth", "simulator", *command, ready=lambda: answers(address))
