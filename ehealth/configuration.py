@@ -50,7 +50,7 @@ def platform() -> Platform:
         connect_timeout=connect,
         read_timeout=read,
         call_timeout=call,
+        capture=Path(settings.EHEALTH_CAPTURE_DIR) if settings.EHEALTH_CAPTURE_DIR else None,
         # Every polling thread may hold one.
         connections=settings.MAILBOX_THREADS,
-        capture=Path(settings.EHEALTH_CAPTURE_DIR) if settings.EHEALTH_CAPTURE_DIR else None,
     )

@@ -207,6 +207,15 @@ CHECKS = {
     "mailbox_nearly_full": Words(
         _("Votre eHealthBox est presque pleine."), _("Supprimez-y des messages avant qu'elle ne le soit.")
     ),
+    "not_delivered": Words(
+        _("Le message de test est parti, mais n'est pas arrivé dans votre eHealthBox."),
+        _("Vérifiez qu'elle n'est pas pleine, puis refaites le test."),
+    ),
+    "content_differs": Words(_("Le message de test est arrivé changé."), CALL_SUPPORT),
+    "not_deleted": Words(
+        _("Le message de test est arrivé, mais n'a pas pu être effacé."),
+        _("Effacez-le vous-même : son titre commence par « Test medisetup »."),
+    ),
     "needs_profession": Words(_("L'eDMG est réservé aux médecins."), NEEDS_FIRST),
     "needs_names": Words(_("Votre nom ou votre prénom manque."), NEEDS_FIRST),
     "needs_ssin": Words(_("Votre numéro national manque."), NEEDS_FIRST),
@@ -243,8 +252,7 @@ SERVICES = {
     "registration": _("Inscription eDMG"),
 }
 OPERATIONS = {
-    "RequestSecurityToken": _("Ouvrir une session"),
-    "RequestSecurityToken/Renew": _("Renouveler la session"),
+    "RequestSecurityToken": _("Ouvrir ou renouveler la session"),
     "GetEtk": _("Chercher la clé"),
     "getBoxInfo": _("État de la boîte"),
     "getMessagesList": _("Liste des messages"),

@@ -57,12 +57,12 @@ def refuse_unsafe(**_kwargs: Any) -> list[Error]:
             "EHEALTH_ENVIRONMENT: simulation, acceptance or production",
         ),
         (
-            bool(settings.EHEALTH_CAPTURE_DIR) and not simulation,
-            "EHEALTH_CAPTURE_DIR: messages are kept in a simulation only",
-        ),
-        (
             settings.KEY_SESSION_PROOF not in ("required", "warn", "off"),
             "KEY_SESSION_PROOF: required, warn or off",
+        ),
+        (
+            bool(settings.EHEALTH_CAPTURE_DIR) and not simulation,
+            "EHEALTH_CAPTURE_DIR: only with EHEALTH_ENVIRONMENT=simulation, messages hold personal data",
         ),
     ]
     return [Error(text, id=f"medisetup.E{number:03}") for number, (bad, text) in enumerate(reasons, 1) if bad]

@@ -176,7 +176,7 @@ def tested() -> User:
             user=user, capability=capability, state=state, code=code, asked_at=now, finished_at=now
         )
     for service, operation, code in (
-        ("sts", "RequestSecurityToken", "OK"), ("sts", "RequestSecurityToken/Renew", "SOA-01001"),
+        ("sts", "RequestSecurityToken", "OK"), ("sts", "RequestSecurityToken", "SOA-01001"),
         ("registration", "registerToMycarenetService", "168"), ("mailbox", "getBoxInfo", "timed_out"),
     ):  # fmt: skip
         Exchange.objects.create(

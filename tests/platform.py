@@ -36,8 +36,11 @@ class Simulator:
     def start(
         cls, data: Path, *, environment: dict[str, str] | None = None, **options: object
     ) -> "Simulator":
-        """A new process on ``data``; ``options`` are those of the command: ``latency=50``, ``faults=0.1``…"""
-        simulator = cls(Path(data), options, environment or {})
+        """A new process on ``data``; ``options`` are those of the command (``latency=50``…).
+
+        Nothing goes wrong by chance unless ``faults`` is given.
+        """
+        simulator = cls(Path(data), {"faults": 0} | options, environment or {})
         simulator._launch(port=0)
         return simulator
 

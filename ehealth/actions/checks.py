@@ -159,7 +159,7 @@ def _edmg(subject: Subject) -> Outcome:
 def _round_trip(subject: Subject) -> Outcome:
     """A message to oneself arrives, is read, acknowledged and deleted."""
     known = admitted("mailbox", "publication", now=timezone.now()).platform
-    round_trip.run(known=known, live=subject.live, trace=subject.trace)
+    round_trip.run(known=known, live=subject.live, trace=subject.trace, now=timezone.now())
     return Outcome(State.PASSED)
 
 

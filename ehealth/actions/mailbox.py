@@ -23,7 +23,7 @@ from ehealth import custody
 from ehealth.actions import sessions
 from ehealth.actions.endpoints import admitted
 from ehealth.actions.exchanges import refuse_in_transaction, store_all
-from ehealth.client import mailbox
+from ehealth.client import mailbox, sts
 from ehealth.client.conversation import ExchangeFacts
 from ehealth.client.errors import PlatformError, Unreachable
 from ehealth.client.platform import Assertion, Identity, Platform
@@ -39,10 +39,11 @@ REFUSALS = 3
 
 @dataclass
 class Box:
-    """One claimed box with all that its thread needs. `assertion` None: ask the STS first."""
+    """One claimed box with all that its thread needs. `live`: it has a token; `renew`: ask the STS first."""
 
     mailbox: Mailbox
     keystore: Keystore
+    live: bool
     renew: bool
     start: int = 1
     seen: set[str] = field(default_factory=set)
@@ -140,7 +141,7 @@ def _box(found: Mailbox, keystore: Keystore, now: datetime, may_renew: bool) -> 
     renew = may_renew and (sessions.wants_renewal(keystore, now) or not live)
     if renew and (sessions.holder(keystore, now) is None or not sessions.lease(keystore, now)):
         renew = False
-    return Box(found, keystore, renew) if live or renew else None
+    return Box(found, keystore, live, renew) if live or renew else None
 
 
 def read(known: Platform, box: Box, latest: float) -> Page:
@@ -163,13 +164,13 @@ def _identity(box: Box) -> Identity:
 
 
 def _token(known: Platform, box: Box, identity: Identity, page: Page, latest: float) -> Assertion | None:
+    held = custody.assertion(box.keystore.session) if box.live else None
     if not box.renew:
-        return custody.assertion(box.keystore.session)
-    if time.monotonic() >= latest:
-        return None
-    session = box.keystore.session
-    old = custody.assertion(session) if sessions.has_live_session(box.keystore, timezone.now()) else None
-    page.renewed = sessions.new_token(known, identity, old, page.facts.append)
+        return held
+    if held and time.monotonic() < latest:
+        page.renewed = sessions.renew(known, identity, held, page.facts.append)
+    if page.renewed is None and time.monotonic() < latest:
+        page.renewed = sts.request_assertion(known, identity, now=timezone.now(), trace=page.facts.append)
     return page.renewed
 
 

@@ -1,102 +1,152 @@
-"""A message to oneself and back: every operation of the eHealthBox, tried on nothing but our own message."""
+"""A message from a person to that person's own box, followed until it is gone again: the proof that the
+eHealthBox works both ways.
+
+Only what bears the title of this very trip is touched: it holds 128 random bits, nobody else's can equal it.
+"""
 
 from __future__ import annotations
 
 import secrets
-from contextlib import suppress
-from dataclasses import dataclass
+import time
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 
-from django.utils import timezone
-
+from ehealth.actions.exchanges import refuse_in_transaction
 from ehealth.actions.sessions import Live
 from ehealth.client import mailbox, publication
 from ehealth.client.conversation import Trace
-from ehealth.client.errors import Malformed, NotAuthentic, PlatformError
-from ehealth.client.mailbox import Box
+from ehealth.client.errors import PlatformError, Refused, TimedOut, Unreachable
+from ehealth.client.mailbox import Acknowledgment, Folder
 from ehealth.client.platform import Platform
 
-TITLE = "medisetup : test"
-ALPHABET = "ABCDEFGHJKLMNPQRSTUVWXYZ23456789"
-BINS: dict[Box, Box] = {"INBOX": "BININBOX", "SENTBOX": "BINSENTBOX"}
+# The whole trip ends within the limit of a task, what it leaves behind included.
+STEPS_SECONDS, WHOLE_SECONDS = 20.0, 38.0
+# The service takes a message before it delivers it.
+PAUSES = (0.0, 0.5, 1.0, 2.0, 3.0)
+# Where a message of this trip may lie.
+FOLDERS: tuple[Folder, ...] = ("INBOX", "BININBOX", "SENTBOX")
+NOT_DELIVERED, DIFFERENT, NOT_DELETED = "not_delivered", "content_differs", "not_deleted"
 
 
-@dataclass
-class _Trip:
-    """One test message: how it is known, and where it lies by now."""
+@dataclass(frozen=True)
+class RoundTrip:
+    """A trip that went well. `acknowledged`: what the platform keeps of it, None if it says nothing."""
 
-    known: Platform
-    live: Live
-    trace: Trace
-    mark: str
-
-    @property
-    def title(self) -> str:
-        return f"{TITLE} {self.mark}"
-
-    @property
-    def content(self) -> bytes:
-        return f"Message de test {self.mark}".encode()
+    message_id: str
+    milliseconds: int
+    acknowledged: Acknowledgment | None
 
 
-def run(*, known: Platform, live: Live, trace: Trace) -> None:
-    """Send, find, read, look at the receipt, move to the bin and delete; PlatformError when a step fails.
+def run(*, known: Platform, live: Live, trace: Trace, now: datetime) -> RoundTrip:
+    """Send a short test message to the person's own box, find it, read it, ask what became of it, put it in
+    the bin and delete it.
 
-    What was sent is deleted even then. No other message is opened or moved. No transaction may be open.
+    What was sent is deleted even when a step fails, but for a message that waits outside a full box.
+    PlatformError: what failed, by the code of the platform or `not_delivered`, `content_differs`,
+    `not_deleted`. `now` is the time of the start; no transaction may be open.
     """
-    trip = _Trip(known, live, trace, "".join(secrets.choice(ALPHABET) for _ in range(13)))
-    publication.send_to_oneself(
-        known, live.identity, live.assertion,
-        publication_id=trip.mark, title=trip.title, content=trip.content, now=timezone.now(), trace=trace,
-    )  # fmt: skip
+    refuse_in_transaction()
+    trip = _Trip(known, live, trace, now, title=f"Test medisetup {secrets.token_hex(16)}")
     try:
-        _read(trip, _find(trip, "INBOX"))
-        _see_receipt(trip, _find(trip, "SENTBOX"))
-    except PlatformError:
-        for box in BINS:
-            with suppress(PlatformError):
-                _clear(trip, box)
-        raise
-    for box in BINS:
-        _clear(trip, box)
+        message_id, acknowledged = trip.travel()
+    finally:
+        trip.limit = WHOLE_SECONDS
+        is_clean = trip.clean()
+    if not is_clean:
+        raise Refused(NOT_DELETED)
+    return RoundTrip(message_id, round(trip.elapsed() * 1000), acknowledged)
 
 
-def _find(trip: _Trip, box: Box) -> str:
-    listed = mailbox.list_messages(
-        trip.known, trip.live.identity, trip.live.assertion, source=box, now=timezone.now(), trace=trip.trace
-    )
-    found = [message.message_id for message in listed if message.title == trip.title]
-    if len(found) != 1:
-        raise Malformed("our message is not in the box")
-    return found[0]
+class _Trip:
+    def __init__(self, known: Platform, live: Live, trace: Trace, now: datetime, *, title: str) -> None:
+        self.known, self.live, self.trace, self.title = known, live, trace, title
+        self.started, self.begun = now, time.monotonic()
+        self.limit, self.has_left = STEPS_SECONDS, False
 
+    def elapsed(self) -> float:
+        return time.monotonic() - self.begun
 
-def _read(trip: _Trip, identifier: str) -> None:
-    read = mailbox.full_message(
-        trip.known, trip.live.identity, trip.live.assertion,
-        message_id=identifier, now=timezone.now(), trace=trip.trace,
-    )  # fmt: skip
-    if (read.title, read.content) != (trip.title, trip.content):
-        raise NotAuthentic("another content")
+    def now(self) -> datetime:
+        return self.started + timedelta(seconds=self.elapsed())
 
+    def within(self) -> Platform:
+        """The platform, with no more time for a call than is left for the trip."""
+        left = self.limit - self.elapsed()
+        if left <= 0:
+            raise TimedOut(sent=False)
+        return replace(self.known, call_timeout=min(self.known.call_timeout, left))
 
-def _see_receipt(trip: _Trip, identifier: str) -> None:
-    rows = mailbox.acknowledgments(
-        trip.known, trip.live.identity, trip.live.assertion,
-        message_id=identifier, now=timezone.now(), trace=trip.trace,
-    )  # fmt: skip
-    if not any(row.published for row in rows):
-        raise Malformed("no receipt")
+    def travel(self) -> tuple[str, Acknowledgment | None]:
+        """From sending to deleting in the inbox: the message's identifier and what became of it."""
+        content = f"{self.title}\n".encode()
+        self.send(content)
+        message_id = self.arrived()
+        found = mailbox.full_message(
+            self.within(), self.live.identity, self.live.assertion,
+            message_id=message_id, now=self.now(), trace=self.trace,
+        )  # fmt: skip
+        if found.content != content or found.title != self.title:
+            raise Refused(DIFFERENT)
+        rows = mailbox.acknowledgments(
+            self.within(), self.live.identity, self.live.assertion,
+            message_id=message_id, now=self.now(), trace=self.trace,
+        )  # fmt: skip
+        self.bin(message_id)
+        return message_id, rows[0] if rows else None
 
+    def send(self, content: bytes) -> None:
+        self.has_left = True
+        try:
+            publication.send(
+                self.within(), self.live.identity, self.live.assertion,
+                title=self.title, content=content, now=self.now(), trace=self.trace,
+            )  # fmt: skip
+        except (Unreachable, TimedOut) as error:
+            self.has_left = error.sent
+            raise
 
-def _clear(trip: _Trip, box: Box) -> None:
-    """To the bin, then out of it."""
-    identity, assertion, now = trip.live.identity, trip.live.assertion, timezone.now()
-    ids = [_find(trip, box)]
-    mailbox.move(
-        trip.known, identity, assertion,
-        source=box, destination=BINS[box], message_ids=ids, now=now, trace=trip.trace,
-    )  # fmt: skip
-    mailbox.delete(
-        trip.known, identity, assertion,
-        source=BINS[box], message_ids=ids, now=timezone.now(), trace=trip.trace,
-    )  # fmt: skip
+    def arrived(self) -> str:
+        """The identifier in the inbox, after a little patience."""
+        for pause in PAUSES:
+            time.sleep(pause)
+            found = self.found_in("INBOX")
+            if found:
+                return found[0]
+        raise Refused(NOT_DELIVERED)
+
+    def bin(self, message_id: str) -> None:
+        mailbox.move(
+            self.within(), self.live.identity, self.live.assertion,
+            source="INBOX", destination="BININBOX", message_ids=[message_id],
+            now=self.now(), trace=self.trace,
+        )  # fmt: skip
+        self.delete("BININBOX", [message_id])
+
+    def found_in(self, folder: Folder) -> list[str]:
+        """Identifiers of what bears the title, among the newest hundred."""
+        listed = mailbox.list_messages(
+            self.within(), self.live.identity, self.live.assertion,
+            source=folder, now=self.now(), trace=self.trace,
+        )  # fmt: skip
+        return [message.message_id for message in listed if message.title == self.title]
+
+    def delete(self, folder: Folder, message_ids: list[str]) -> None:
+        mailbox.delete(
+            self.within(), self.live.identity, self.live.assertion,
+            source=folder, message_ids=message_ids, now=self.now(), trace=self.trace,
+        )  # fmt: skip
+
+    def clean(self) -> bool:
+        """Delete what is left of the trip, folder by folder; whether every folder is known to be clean."""
+        folders = FOLDERS if self.has_left else ()
+        unknown = [folder for folder in folders if not self.clean_folder(folder)]
+        return not unknown
+
+    def clean_folder(self, folder: Folder) -> bool:
+        try:
+            left = self.found_in(folder)
+            if left:
+                self.delete(folder, left)
+        except PlatformError:
+            return False
+        return True

@@ -143,18 +143,16 @@ def obtain(keystore: Keystore, live: Live | None, now: datetime) -> Assertion:
     with exchanges(keystore.user) as trace:
         identity = custody.identity(source, keystore.ssin)
         known = admitted("sts", now=timezone.now()).platform
-        return new_token(known, identity, live.assertion if live else None, trace)
+        renewed = renew(known, identity, live.assertion, trace) if live else None
+        return renewed or sts.request_assertion(known, identity, now=timezone.now(), trace=trace)
 
 
-def new_token(known: Platform, identity: Identity, old: Assertion | None, trace: Trace) -> Assertion:
-    """By Renew while a token is in use; by Issue without one, or when the platform will not renew it."""
-    if old:
-        try:
-            return sts.renew_assertion(known, identity, old, now=timezone.now(), trace=trace)
-        except Faulted as error:
-            if error.retry:
-                raise
-    return sts.request_assertion(known, identity, now=timezone.now(), trace=trace)
+def renew(known: Platform, identity: Identity, held: Assertion, trace: Trace) -> Assertion | None:
+    """The successor of a token; None when the platform faults the question: a new one may still be given."""
+    try:
+        return sts.renew_assertion(known, identity, held, now=timezone.now(), trace=trace)
+    except Faulted:
+        return None
 
 
 def keep(keystore: Keystore, assertion: Assertion, now: datetime) -> bool:

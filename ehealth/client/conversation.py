@@ -2,17 +2,17 @@
 
 import hashlib
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import TypeVar
 from urllib.parse import urlsplit
 
 from ehealth.client import names
-from ehealth.client.capture import keep
+from ehealth.client.capture import Capture
 from ehealth.client.contracts import check_envelope
 from ehealth.client.errors import Faulted, Malformed, NotAuthentic, PlatformError, TimedOut, Unreachable
-from ehealth.client.multipart import MULTIPART, Parts, unpack
+from ehealth.client.multipart import Attachments, unpack
 from ehealth.client.platform import Platform
 from ehealth.client.transport import Reply, post
 from ehealth.client.xml import Element, ids_are_unique, parse, text_of
@@ -47,7 +47,7 @@ Trace = Callable[[ExchangeFacts], None]
 @dataclass(frozen=True)
 class Question:
     """One call to make. `build` writes a new signed message for the instant it is sent; `answer` is its
-    root's tag; `attachments`: the answer may bring some.
+    root's tag; `in_parts`: the answer may be one in parts.
     """
 
     service: str
@@ -56,18 +56,18 @@ class Question:
     answer: str
     build: Callable[[datetime], bytes]
     reference: str = ""
-    attachments: bool = False
+    in_parts: bool = False
 
 
 @dataclass(frozen=True)
 class Received:
-    """An answer that keeps to the contract: the element of the body, the octets it was read from, and its
-    attachments by Content-ID.
+    """An answer that keeps to the contract: the element of the body, the octets of the envelope it was read
+    from, and the parts that element may refer to.
     """
 
     element: Element
     octets: bytes
-    attachments: Mapping[str, bytes] = field(default_factory=dict, repr=False)
+    attachments: Attachments = field(repr=False)
 
 
 def ask(
@@ -122,11 +122,13 @@ class _Try:
         reply: Reply | None = None
         code = "interrupted"
         try:
+            capture = Capture.of(self.platform, self.question.service, self.question.operation, request)
             reply = post(
                 self.platform, self.address, self.question.action, request,
-                seconds=seconds, attachments=self.question.attachments,
+                seconds=seconds, in_parts=self.question.in_parts,
             )  # fmt: skip
-            result = read(received(reply, self.question.answer))
+            capture.keep(reply)
+            result = _whole(reply, self.question.answer, read)
             code = "OK"
             return result
         except PlatformError as error:
@@ -134,7 +136,6 @@ class _Try:
             raise
         finally:
             self._record(facts, reply, code, time.monotonic() - begun)
-            self._capture(request, reply)
 
     def _facts(self, request: bytes) -> ExchangeFacts:
         question = self.question
@@ -158,11 +159,13 @@ class _Try:
             )
         )
 
-    def _capture(self, request: bytes, reply: Reply | None) -> None:
-        if self.platform.capture:
-            service, operation = self.question.service, self.question.operation
-            body, content_type = (reply.body, reply.content_type) if reply else (b"", "")
-            keep(self.platform.capture, service, operation, request, body, content_type)
+
+def _whole(reply: Reply, answer: str, read: Callable[[Received], T]) -> T:
+    """What is read of an answer, all of which must have been of use."""
+    found = received(reply, answer)
+    result = read(found)
+    found.attachments.refuse_left()
+    return result
 
 
 def received(reply: Reply, answer: str) -> Received:
@@ -172,9 +175,9 @@ def received(reply: Reply, answer: str) -> Received:
     Faulted for a fault, whatever the HTTP status; NotAuthentic for doubled parts or identifiers; else
     Malformed.
     """
-    multipart = reply.content_type.strip().lower().startswith(MULTIPART)
-    parts = unpack(reply.content_type, reply.body) if multipart else Parts(reply.body, {})
-    envelope = parse(parts.root)
+    package = unpack(reply.body, reply.content_type) if reply.in_parts else None
+    octets = package.root if package else reply.body
+    envelope = parse(octets)
     body = _body(envelope)
     if not ids_are_unique(envelope):
         raise NotAuthentic("identifiers")
@@ -183,10 +186,12 @@ def received(reply: Reply, answer: str) -> Received:
         raise _fault(element)
     if reply.status != 200:
         raise Malformed("http status without a fault")
+    attachments = Attachments(package.attachments if package else {})
+    attachments.include(envelope)
     check_envelope(envelope)
     if element.tag != answer:
         raise Malformed("another answer")
-    return Received(element, parts.root, parts.attachments)
+    return Received(element, octets, attachments)
 
 
 def _body(envelope: Element) -> Element:

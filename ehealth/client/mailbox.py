@@ -1,6 +1,6 @@
-"""eHealthBox consultation v3: the state of a box, the list of what lies in it, and one message at a time."""
+"""eHealthBox consultation v3: the state of a box, what lies in it, one message whole, its end."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Any, Literal
@@ -15,9 +15,8 @@ from ehealth.client.wsse import with_assertion
 from ehealth.client.xml import Element, instant, text_of
 
 PAGE = 100
-Box = Literal["INBOX", "SENTBOX", "BININBOX", "BINSENTBOX"]
+Folder = Literal["INBOX", "SENTBOX", "BININBOX", "BINSENTBOX"]
 _SUCCESS = "100"
-_ATTACHED = "cid:"
 
 
 @dataclass(frozen=True)
@@ -55,19 +54,34 @@ class Message:
 
 
 @dataclass(frozen=True)
-class FullMessage:
-    """One message with its document; `content` as sent, sealed when the sender encrypted it."""
+class Annex:
+    """A file of a message; title and content are sealed when the message is encrypted."""
 
-    message_id: str
-    publication_id: str
-    title: str
+    title: bytes = field(repr=False)
+    file_name: str
     mime_type: str
     content: bytes = field(repr=False)
 
 
 @dataclass(frozen=True)
+class FullMessage:
+    """A message with its document and annexes; contents are sealed when it is encrypted."""
+
+    message_id: str
+    publication_id: str
+    sender_id: str
+    title: str
+    file_name: str
+    mime_type: str
+    content: bytes = field(repr=False)
+    annexes: tuple[Annex, ...]
+    content_type: str
+    encrypted: bool
+
+
+@dataclass(frozen=True)
 class Acknowledgment:
-    """How far a message that was sent came at one recipient."""
+    """How far a message came with one recipient; None for what did not happen yet."""
 
     recipient_id: str
     published: datetime | None
@@ -85,9 +99,9 @@ def box_info(
 
 def list_messages(
     platform: Platform, identity: Identity, assertion: Assertion, *,
-    source: Box = "INBOX", start: int = 1, end: int = PAGE, now: datetime, trace: Trace | None = None,
+    source: Folder = "INBOX", start: int = 1, end: int = PAGE, now: datetime, trace: Trace | None = None,
 ) -> tuple[Message, ...]:  # fmt: skip
-    """Messages `start` to `end` of the holder's box, newest first, counted from 1, at most 100 a call.
+    """Messages `start` to `end` of a folder of the holder's box, newest first, counted from 1, at most 100.
 
     A message that arrives between two calls shifts the pages: the same one may come twice.
     """
@@ -100,15 +114,15 @@ def list_messages(
 
 def full_message(
     platform: Platform, identity: Identity, assertion: Assertion, *,
-    message_id: str, now: datetime, trace: Trace | None = None,
+    source: Literal["INBOX", "SENTBOX"] = "INBOX", message_id: str, now: datetime, trace: Trace | None = None,
 ) -> FullMessage:  # fmt: skip
-    """One message of the inbox; to its sender it then counts as read."""
-    fields = {"Source": "INBOX", "MessageId": message_id}
-    question = _question("getFullMessage", "GetFullMessage", fields, identity, assertion, attachments=True)
+    """One message whole, at most `max_content` bytes; for its sender it counts as read from now on."""
 
     def read(answer: Received) -> FullMessage:
         return _full(answer, message_id)
 
+    fields = {"Source": source, "MessageId": message_id}
+    question = _question("getFullMessage", "GetFullMessage", fields, identity, assertion, in_parts=True)
     return ask(platform, question, read, now=now, trace=trace)
 
 
@@ -116,47 +130,61 @@ def acknowledgments(
     platform: Platform, identity: Identity, assertion: Assertion, *,
     message_id: str, now: datetime, trace: Trace | None = None,
 ) -> tuple[Acknowledgment, ...]:  # fmt: skip
-    """How far a message of the sent box came, per recipient."""
-    operation, name = "getMessageAcknowledgmentsStatus", "GetMessageAcknowledgmentsStatus"
+    """What is known of a message that the holder sent, for its first 100 recipients."""
     fields = {"MessageId": message_id, "StartIndex": 1, "EndIndex": PAGE}
+    operation, name = "getMessageAcknowledgmentsStatus", "GetMessageAcknowledgmentsStatus"
     question = _question(operation, name, fields, identity, assertion)
-    return ask(platform, question, _rows, now=now, trace=trace)
+    return ask(platform, question, _acknowledged, now=now, trace=trace)
 
 
 def move(
     platform: Platform, identity: Identity, assertion: Assertion, *,
-    source: Box, destination: Box, message_ids: Sequence[str], now: datetime, trace: Trace | None = None,
+    source: Folder, destination: Folder, message_ids: Iterable[str], now: datetime,
+    trace: Trace | None = None,
 ) -> tuple[str, ...]:  # fmt: skip
-    """Move at most 100 messages to another of the holder's boxes; the identifiers that were moved."""
-    fields = {"Source": source, "Destination": destination, "MessageId": list(message_ids)}
+    """Put at most 100 messages in another folder; the identifiers that the service says it moved.
+
+    A fault may mean that some were moved: the service does what it can and names the others.
+    """
+    wanted = _some(message_ids)
+    fields = {"Source": source, "Destination": destination, "MessageId": wanted}
     question = _question("moveMessage", "MoveMessage", fields, identity, assertion)
-    return ask(platform, question, _identifiers, now=now, trace=trace)
+    return ask(platform, question, lambda answer: _done(answer, wanted), now=now, trace=trace)
 
 
 def delete(
     platform: Platform, identity: Identity, assertion: Assertion, *,
-    source: Box, message_ids: Sequence[str], now: datetime, trace: Trace | None = None,
+    source: Folder, message_ids: Iterable[str], now: datetime, trace: Trace | None = None,
 ) -> tuple[str, ...]:  # fmt: skip
-    """Delete at most 100 messages for good; the identifiers that were deleted."""
-    fields = {"Source": source, "MessageId": list(message_ids)}
-    question = _question("deleteMessage", "DeleteMessage", fields, identity, assertion)
-    return ask(platform, question, _identifiers, now=now, trace=trace)
+    """Destroy at most 100 messages of a folder for good; answers and faults as those of `move`."""
+    wanted = _some(message_ids)
+    question = _question(
+        "deleteMessage", "DeleteMessage", {"Source": source, "MessageId": wanted}, identity, assertion
+    )
+    return ask(platform, question, lambda answer: _done(answer, wanted), now=now, trace=trace)
+
+
+def _some(message_ids: Iterable[str]) -> list[str]:
+    wanted = list(message_ids)
+    if not 1 <= len(wanted) <= PAGE:
+        raise ValueError("from 1 to 100 messages")
+    return wanted
 
 
 def _question(
     operation: str, name: str, fields: dict[str, Any], identity: Identity, assertion: Assertion,
-    *, attachments: bool = False,
+    *, in_parts: bool = False,
 ) -> Question:  # fmt: skip
     def build(moment: datetime) -> bytes:
         return with_assertion(message("mailbox.wsdl", operation, **fields), identity, assertion, moment)
 
     due = f"{{{names.MAILBOX}}}{name}Response"
     action = f"{names.MAILBOX}:{operation}"
-    return Question("mailbox", operation, action, due, build, attachments=attachments)
+    return Question("mailbox", operation, action, due, build, in_parts=in_parts)
 
 
 def accept(answer: Received) -> Element:
-    """The element of an answer whose status is success; Refused with its code otherwise."""
+    """The answer of a service of the eHealthBox that says success; Refused with its code otherwise."""
     code = text_of(answer.element, "Status/Code")
     if code != _SUCCESS:
         raise Refused(code, [Detail(code, message=clean(text_of(answer.element, "Status/Message")))])
@@ -181,55 +209,6 @@ def _messages(answer: Received) -> tuple[Message, ...]:
     return tuple(_message(element) for element in accept(answer).findall("Message"))
 
 
-def _full(answer: Received, message_id: str) -> FullMessage:
-    found = accept(answer).find("Message")
-    if found is None:
-        raise Malformed("no message")
-    if found.get("MessageId") != message_id:
-        raise NotAuthentic("another message")
-    document = found.find("ContentContext/Content/Document")
-    return FullMessage(
-        message_id=message_id,
-        publication_id=clean(text_of(found, "PublicationId")),
-        title=clean(text_of(document, "Title")),
-        mime_type=clean(text_of(document, "MimeType")),
-        content=_content(document, answer),
-    )
-
-
-def _content(document: Element, answer: Received) -> bytes:
-    """What stands in the message itself, or the one attachment it names."""
-    inline = document.find("EncryptableTextContent")
-    if inline is not None:
-        return octets_of(inline)
-    pointer = text_of(document, "EncryptableBinaryContent")
-    attached = answer.attachments.get(pointer.removeprefix(_ATTACHED))
-    if not pointer.startswith(_ATTACHED) or attached is None:
-        raise Malformed("attachment")
-    return attached
-
-
-def _rows(answer: Received) -> tuple[Acknowledgment, ...]:
-    return tuple(
-        Acknowledgment(
-            recipient_id=clean(text_of(row, "Recipient/Id")),
-            published=_moment(row, "Published"),
-            received=_moment(row, "Received"),
-            read=_moment(row, "Read"),
-        )
-        for row in accept(answer).findall("AcknowledgmentsStatus/Row")
-    )
-
-
-def _moment(row: Element, name: str) -> datetime | None:
-    written = text_of(row, name)
-    return instant(written) if written else None
-
-
-def _identifiers(answer: Received) -> tuple[str, ...]:
-    return tuple(found.text for found in accept(answer).findall("MessageId"))
-
-
 def _message(element: Element) -> Message:
     def text(path: str) -> str:
         return clean(text_of(element, path))
@@ -250,6 +229,70 @@ def _message(element: Element) -> Message:
         encrypted=_flag(text("ContentSpecification/IsEncrypted")),
         has_annex=_flag(text("ContentInfo/HasAnnex")),
     )
+
+
+def _full(answer: Received, message_id: str) -> FullMessage:
+    element = accept(answer)
+    found = element.find("Message")
+    if found is None:
+        raise Malformed("no message")
+    if found.get("MessageId") != message_id:
+        raise NotAuthentic("another message")
+    context = found.find("ContentContext")
+    document = context.find("Content/Document")
+    return FullMessage(
+        message_id=message_id,
+        publication_id=clean(text_of(found, "PublicationId")),
+        sender_id=clean(text_of(element, "Sender/Id")),
+        title=clean(text_of(document, "Title")),
+        file_name=clean(text_of(document, "DownloadFileName")),
+        mime_type=clean(text_of(document, "MimeType")),
+        content=_content(document, answer),
+        annexes=tuple(_annex(annex, answer) for annex in context.findall("Content/Annex")),
+        content_type=text_of(context, "ContentSpecification/ContentType"),
+        encrypted=_flag(text_of(context, "ContentSpecification/IsEncrypted")),
+    )
+
+
+def _annex(element: Element, answer: Received) -> Annex:
+    return Annex(
+        title=octets_of(element.find("EncryptableTitle")),
+        file_name=clean(text_of(element, "DownloadFileName")),
+        mime_type=clean(text_of(element, "MimeType")),
+        content=_content(element, answer),
+    )
+
+
+def _content(element: Element, answer: Received) -> bytes:
+    """Within the message, or in a part of its own."""
+    written = element.find("EncryptableTextContent")
+    if written is not None:
+        return octets_of(written)
+    return answer.attachments.take(text_of(element, "EncryptableBinaryContent"))
+
+
+def _acknowledged(answer: Received) -> tuple[Acknowledgment, ...]:
+    return tuple(
+        Acknowledgment(
+            recipient_id=clean(text_of(row, "Recipient/Id")),
+            published=_moment(row, "Published"),
+            received=_moment(row, "Received"),
+            read=_moment(row, "Read"),
+        )
+        for row in accept(answer).findall("AcknowledgmentsStatus/Row")
+    )
+
+
+def _moment(row: Element, name: str) -> datetime | None:
+    found = text_of(row, name)
+    return instant(found) if found else None
+
+
+def _done(answer: Received, wanted: list[str]) -> tuple[str, ...]:
+    done = tuple("".join(found.itertext()) for found in accept(answer).findall("MessageId"))
+    if not set(done) <= set(wanted):
+        raise NotAuthentic("other messages")
+    return done
 
 
 def _day(text: str) -> date:

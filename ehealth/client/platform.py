@@ -36,8 +36,9 @@ class Platform:
 
     `endpoints` maps each name of SERVICES to its addresses, first choice first. `issuers` are the authorities
     of doctors' certificates, `sts_certificates` the keys that sign tokens, `tls_ca` the one authority of the
-    servers' own certificates (None: those of the machine). `capture`: where messages are kept, in a
-    simulation only. ValueError for an address that is not https, simulation apart.
+    servers' own certificates (None: those of the machine). `max_content` bounds an answer that holds a whole
+    message. `capture` is a folder that gets every message sent and received, in the simulation only.
+    ValueError for an address that is not https, simulation apart.
     """
 
     environment: Environment
@@ -52,6 +53,7 @@ class Platform:
     read_timeout: float = 15.0
     call_timeout: float = 30.0
     max_response: int = 1024 * 1024
+    max_content: int = 12 * 1024 * 1024
     connections: int = 10
     capture: Path | None = None
 
@@ -63,8 +65,8 @@ class Platform:
             self._check(address)
         if self.is_test == (self.environment == "production"):
             raise ValueError("is_test contradicts the environment")
-        if self.capture and self.environment != "simulation":
-            raise ValueError("messages are captured in a simulation only")
+        if self.capture is not None and self.environment != "simulation":
+            raise ValueError("messages are captured in the simulation only")
 
     def _check(self, address: str) -> None:
         parts = urlsplit(address)

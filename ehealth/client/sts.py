@@ -45,28 +45,27 @@ def request_assertion(
 
 
 def renew_assertion(
-    platform: Platform, identity: Identity, assertion: Assertion, *, now: datetime, trace: Trace | None = None
+    platform: Platform, identity: Identity, held: Assertion, *, now: datetime, trace: Trace | None = None
 ) -> Assertion:
-    """A new token in the place of one that is still valid; as `request_assertion` otherwise."""
-    return _ask(platform, identity, assertion, now, trace)
+    """The successor of a token that is still valid, shown byte for byte; checked like a new one."""
+    return _ask(platform, identity, held, now, trace)
 
 
 def _ask(
-    platform: Platform, identity: Identity, old: Assertion | None, now: datetime, trace: Trace | None
+    platform: Platform, identity: Identity, held: Assertion | None, now: datetime, trace: Trace | None
 ) -> Assertion:
     context = f"urn:uuid:{uuid.uuid4()}"
 
     def build(moment: datetime) -> bytes:
-        request = _request(identity, context, moment, old)
-        return with_certificate(request, identity, moment, carried=old.xml if old else None)
+        request = _request(identity, context, moment, held)
+        return with_certificate(request, identity, moment, enclosed=held.xml if held else b"")
 
     def read(answer: Received) -> Assertion:
         octets = _token(answer, context)
         return verify(octets, issued_by=platform.sts_certificates, identity=identity, now=now)
 
     due = f"{{{names.WST}}}RequestSecurityTokenResponse"
-    operation = "RequestSecurityToken" if old is None else "RequestSecurityToken/Renew"
-    question = Question("sts", operation, _ACTION, due, build, reference=context)
+    question = Question("sts", "RequestSecurityToken", _ACTION, due, build, reference=context)
     return ask(platform, question, read, now=now, trace=trace)
 
 
@@ -86,11 +85,11 @@ def _token(answer: Received, context: str) -> bytes:
     return cut_out(answer.octets, found[0])
 
 
-def _request(identity: Identity, context: str, moment: datetime, old: Assertion | None = None) -> Element:
+def _request(identity: Identity, context: str, moment: datetime, held: Assertion | None = None) -> Element:
     parts = [
         _element(names.WST, "TokenType", names.SAML11),
-        _element(names.WST, "RequestType", _RENEW if old else _ISSUE),
-        *([_renew_target(old)] if old else []),
+        _element(names.WST, "RequestType", _RENEW if held else _ISSUE),
+        *([_target(held)] if held else []),
         _claims(identity.ssin),
         _lifetime(moment),
         _element(names.WST, "KeyType", _PUBLIC_KEY),
@@ -99,12 +98,12 @@ def _request(identity: Identity, context: str, moment: datetime, old: Assertion 
     return message("sts.wsdl", "RequestSecurityToken", _value_1=parts, Context=context)
 
 
-def _renew_target(old: Assertion) -> Element:
+def _target(held: Assertion) -> Element:
     target = _element(names.WST, "RenewTarget")
     pointer = etree.SubElement(target, f"{{{names.WSSE}}}SecurityTokenReference")
     embedded = etree.SubElement(pointer, f"{{{names.WSSE}}}Embedded")
-    embedded.set(f"{{{names.WSU}}}Id", f"_{uuid.uuid4().hex}")
-    embedded.append(parse(old.xml))
+    embedded.set(f"{{{names.WSU}}}Id", f"held-{uuid.uuid4().hex}")
+    embedded.append(parse(held.xml))
     return target
 
 

@@ -8,7 +8,7 @@ import socket
 import ssl
 import threading
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -24,9 +24,9 @@ from urllib3.exceptions import (
     SSLError,
 )  # fmt: skip
 
+from ehealth.client import multipart
 from ehealth.client.deadline import Deadline, watched
 from ehealth.client.errors import Malformed, NotAuthentic, PlatformError, TimedOut, Unreachable
-from ehealth.client.multipart import MULTIPART
 from ehealth.client.platform import Platform
 
 _CHUNK = 64 * 1024
@@ -36,13 +36,16 @@ _CHARSETS = frozenset({"", "utf-8", "utf-16"})
 
 @dataclass(frozen=True)
 class Reply:
-    """The unpacked body of an answer with HTTP status 200 or 500; its content type is text/xml or, where
-    attachments may come, multipart/related.
-    """
+    """The unpacked body of an answer with HTTP status 200 or 500; its type is text/xml or one in parts."""
 
     status: int
     body: bytes
-    content_type: str = field(default="text/xml", compare=False)
+    content_type: str = "text/xml"
+
+    @property
+    def in_parts(self) -> bool:
+        """Whether the envelope is the first of several parts."""
+        return _kind(self.content_type) == multipart.KIND
 
 
 class _Call(threading.local):
@@ -116,9 +119,9 @@ os.register_at_fork(after_in_child=_pools.cache_clear)
 
 
 def post(
-    platform: Platform, address: str, action: str, body: bytes, *, seconds: float, attachments: bool = False
+    platform: Platform, address: str, action: str, body: bytes, *, seconds: float, in_parts: bool = False
 ) -> Reply:
-    """Send a SOAP 1.1 message and return the answer, all within `seconds`; `attachments`: it may bring some.
+    """Send a SOAP 1.1 message and return the answer, all within `seconds`; `in_parts`: it may come so.
 
     Unreachable, TimedOut, NotAuthentic (the server's certificate) or Malformed otherwise. The last two and a
     `sent` of the first two mean that the platform may have acted.
@@ -126,7 +129,7 @@ def post(
     _call.deadline = deadline = watched(seconds)
     _call.sent = False
     try:
-        return _exchange(platform, address, action, body, deadline, attachments)
+        return _exchange(platform, address, action, body, deadline, in_parts)
     except (HTTPError, OSError) as error:
         raise _translated(error, deadline) from error
     finally:
@@ -135,13 +138,13 @@ def post(
 
 
 def _exchange(
-    platform: Platform, address: str, action: str, body: bytes, deadline: Deadline, attachments: bool
+    platform: Platform, address: str, action: str, body: bytes, deadline: Deadline, in_parts: bool
 ) -> Reply:
     headers = {
         "Content-Type": "text/xml; charset=UTF-8",
         "SOAPAction": f'"{action}"',
         "User-Agent": platform.user_agent,
-        "Accept": f"text/xml, {MULTIPART}" if attachments else "text/xml",
+        "Accept": f"text/xml, {multipart.KIND}" if in_parts else "text/xml",
         "Accept-Encoding": "gzip",
     }
     left = deadline.remaining()
@@ -154,10 +157,10 @@ def _exchange(
     )  # fmt: skip
     with _closed_on_error(response):
         _check_time(deadline)
-        content_type = _check_head(response, attachments)
-        unpacked = _read(response, platform.max_response)
+        _check_head(response, in_parts)
+        unpacked = _read(response, platform.max_content if in_parts else platform.max_response)
         _check_time(deadline)
-    return Reply(response.status, unpacked, content_type)
+    return Reply(response.status, unpacked, response.headers.get("Content-Type", ""))
 
 
 def _check_time(deadline: Deadline) -> None:
@@ -176,21 +179,25 @@ def _closed_on_error(response: urllib3.BaseHTTPResponse) -> Iterator[None]:
         raise
 
 
-def _check_head(response: urllib3.BaseHTTPResponse, attachments: bool) -> str:
-    """The content type, once status, type and packing are such as we asked for."""
+def _check_head(response: urllib3.BaseHTTPResponse, in_parts: bool) -> None:
     if response.status in _GATEWAY_DOWN:
         raise Unreachable(f"http status {response.status}", sent=True)
     if response.status not in (200, 500):
         raise Malformed(f"http status {response.status}")
-    content_type = str(response.headers.get("Content-Type", ""))
-    kind, _, parameters = content_type.partition(";")
-    kind = kind.strip().lower()
-    charset = parameters.strip().lower().removeprefix("charset=").strip('"')
-    if not (kind == "text/xml" and charset in _CHARSETS) and not (attachments and kind == MULTIPART):
+    content_type = response.headers.get("Content-Type", "")
+    if not (_is_xml(content_type) or (in_parts and _kind(content_type) == multipart.KIND)):
         raise Malformed("content type")
     if response.headers.get("Content-Encoding", "identity").strip().lower() not in ("identity", "gzip"):
         raise Malformed("content encoding")
-    return content_type
+
+
+def _kind(content_type: str) -> str:
+    return content_type.partition(";")[0].strip().lower()
+
+
+def _is_xml(content_type: str) -> bool:
+    charset = content_type.partition(";")[2].strip().lower().removeprefix("charset=").strip('"')
+    return _kind(content_type) == "text/xml" and charset in _CHARSETS
 
 
 def _read(response: urllib3.BaseHTTPResponse, limit: int) -> bytes:

@@ -15,19 +15,16 @@ from lxml import etree
 from ehealth.client import names
 from ehealth.client.platform import Assertion, Identity, PrivateKey
 from ehealth.client.signatures import Reference, b64, signed_parts
-from ehealth.client.xml import Element, canonical, stamp
+from ehealth.client.xml import Element, canonical, parse, stamp
 
 LIFETIME = timedelta(seconds=60)
-_EMBEDDED = re.compile(rb"<(?:\w+:)?Assertion[\s>].*?</(?:\w+:)?Assertion\s*>", re.DOTALL)
 _NCNAME = re.compile(r"[A-Za-z_][A-Za-z0-9._-]*")
 
 
-def with_certificate(
-    envelope: Element, identity: Identity, now: datetime, *, carried: bytes | None = None
-) -> bytes:
+def with_certificate(envelope: Element, identity: Identity, now: datetime, *, enclosed: bytes = b"") -> bytes:
     """The message in profile X509: body, timestamp and token signed by the identity, valid for 60 seconds.
 
-    `carried`: the octets of the assertion that the body embeds, which go out as they are.
+    `enclosed`: the octets of the one assertion that the body holds, which go out unchanged.
     """
     token_id = _fresh("X509")
     token = _binary_token(identity.certificate, token_id)
@@ -36,8 +33,7 @@ def with_certificate(
         f'<wsse:Reference URI="#{token_id}" ValueType="{names.X509V3}"/></wsse:SecurityTokenReference>'
     )
     extra = [Reference(f"#{token_id}", token)]
-    signed = _secured(envelope, identity.private_key, now, token, pointer, extra)
-    return signed if carried is None else _verbatim(signed, carried)
+    return _secured(envelope, identity.private_key, now, token, pointer, extra, enclosed)
 
 
 def with_assertion(envelope: Element, identity: Identity, assertion: Assertion, now: datetime) -> bytes:
@@ -53,39 +49,57 @@ def with_assertion(envelope: Element, identity: Identity, assertion: Assertion, 
 
 
 def _secured(
-    envelope: Element, key: PrivateKey, now: datetime, token: bytes, pointer: str, extra: list[Reference]
-) -> bytes:
+    envelope: Element, key: PrivateKey, now: datetime, token: bytes, pointer: str, extra: list[Reference],
+    enclosed: bytes = b"",
+) -> bytes:  # fmt: skip
     body = envelope.find(f"{{{names.SOAP}}}Body")
     body_id, time_id = _fresh("id"), _fresh("TS")
     body.set(f"{{{names.WSU}}}Id", body_id)
     timestamp = _timestamp(time_id, now)
-    references = [Reference(f"#{time_id}", timestamp), Reference(f"#{body_id}", canonical(body)), *extra]
+    places = [(_marked(assertion), enclosed) for assertion in _enclosed_in(body, enclosed)]
+    signed = canonical(_as_sent(envelope, places)) if places else canonical(body)
+    references = [Reference(f"#{time_id}", timestamp), Reference(f"#{body_id}", signed), *extra]
     signature = (
         f'<ds:Signature xmlns:ds="{names.DS}" Id="{_fresh("SIG")}">{signed_parts(key, references)}'
         f"<ds:KeyInfo>{pointer}</ds:KeyInfo></ds:Signature>"
     )
     opening = f'<wsse:Security xmlns:wsse="{names.WSSE}" xmlns:soap="{names.SOAP}" soap:mustUnderstand="1">'
     header = b"".join([opening.encode(), timestamp, token, signature.encode(), b"</wsse:Security>"])
-    return _in_header(envelope, header)
+    return _serialised(envelope, [(_in_header(envelope), header), *places])
 
 
-def _in_header(envelope: Element, header: bytes) -> bytes:
+def _enclosed_in(body: Element, enclosed: bytes) -> list[Element]:
+    return list(body.iter(f"{{{names.SAML}}}Assertion")) if enclosed else []
+
+
+def _as_sent(envelope: Element, places: list[tuple[bytes, bytes]]) -> Element:
+    """The body as its receiver reads it: a tree put together here may have changed prefixes of a guest."""
+    return parse(_serialised(envelope, places)).find(f"{{{names.SOAP}}}Body")
+
+
+def _in_header(envelope: Element) -> bytes:
+    """A mark in the header of the message."""
     place = envelope.find(f"{{{names.SOAP}}}Header")
     if place is None:
         place = etree.Element(f"{{{names.SOAP}}}Header")
         envelope.insert(0, place)
-    mark = uuid.uuid4().hex
-    place.append(etree.Comment(mark))
-    serialised: bytes = etree.tostring(envelope, encoding="UTF-8", xml_declaration=True)
-    return serialised.replace(f"<!--{mark}-->".encode(), header, 1)
+    return _marked(etree.SubElement(place, "place"))
 
 
-def _verbatim(message: bytes, carried: bytes) -> bytes:
-    """The message with the embedded assertion in the form it came in; its canonical form stays the same."""
-    embedded = _EMBEDDED.findall(message)
-    if len(embedded) != 1:
-        raise ValueError("exactly one assertion is embedded")
-    return message.replace(embedded[0], carried, 1)
+def _marked(element: Element) -> bytes:
+    """Put a mark in the place of the element; how it will look."""
+    mark = etree.Comment(uuid.uuid4().hex)
+    element.getparent().replace(element, mark)
+    octets: bytes = etree.tostring(mark, with_tail=False)
+    return octets
+
+
+def _serialised(envelope: Element, places: list[tuple[bytes, bytes]]) -> bytes:
+    """The message with octets in the place of marks; the marks are random, so they are nowhere else."""
+    octets: bytes = etree.tostring(envelope, encoding="UTF-8", xml_declaration=True)
+    for mark, content in places:
+        octets = octets.replace(mark, content, 1)
+    return octets
 
 
 def _timestamp(identifier: str, now: datetime) -> bytes:

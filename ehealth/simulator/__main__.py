@@ -14,7 +14,7 @@ from types import FrameType
 from typing import IO
 
 from ehealth.simulator import control, mailbox, pki
-from ehealth.simulator.faults import Faults
+from ehealth.simulator.faults import USUAL_SHARE, Faults
 from ehealth.simulator.gateway import Licence, Simulation
 from ehealth.simulator.server import PlatformServer
 from ehealth.simulator.store import Store
@@ -41,7 +41,12 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default: loopback)")
     parser.add_argument("--port", type=int, default=0, help="0 chooses a free one, written to DIR/port")
     parser.add_argument("--latency", type=float, default=0, help="milliseconds before each answer")
-    parser.add_argument("--faults", type=float, default=0, help="share of calls that go wrong, 0 to 1")
+    parser.add_argument(
+        "--faults",
+        type=float,
+        default=USUAL_SHARE,
+        help=f"share of calls that go wrong by chance, 0 to 1 (default: {USUAL_SHARE})",
+    )
     parser.add_argument("--seed", type=int, help="makes chance repeatable")
     parser.add_argument("--licence-name", default="medisetup")
     parser.add_argument("--licence-username", default="simulation")

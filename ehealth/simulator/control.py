@@ -9,14 +9,14 @@ import hmac
 import http.client
 import json
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, fields, replace
-from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 from ehealth.simulator import mailbox, pki
-from ehealth.simulator.faults import KINDS, SERVICES, check_order
+from ehealth.simulator.faults import KINDS, ONLY_AT, SERVICES, check_order
 from ehealth.simulator.gateway import Simulation
 from ehealth.simulator.store import Person
 
@@ -36,10 +36,12 @@ def person_from(facts: Json) -> Person:
     return Person(**facts)
 
 
-def _fault(simulation: Simulation, order: Json) -> Json:
+def order_fault(simulation: Simulation, order: Json) -> Json:
+    """Orders a misbehaviour; ``ValueError`` for one that makes no sense."""
     service, kind, value = order.get("service", ""), order["kind"], str(order.get("value", ""))
     count = int(order.get("count", 1))
     check_order(service, kind, value, count)
+    service = ONLY_AT.get(kind, service)
     target = order.get("ssin", ""), order.get("mutuality", "")
     simulation.store.add_fault(service, kind, value, *target, count)
     return {"ordered": kind}
@@ -60,9 +62,9 @@ def _person(simulation: Simulation, order: Json) -> Json:
 
 
 def _messages(simulation: Simulation, order: Json) -> Json:
-    extras = {name: order[name] for name in ("title", "size", "box") if name in order}
+    extras = {name: order[name] for name in ("title", "size", "box", "expires") if name in order}
     count = int(order.get("count", 1))
-    today = simulation.now().date() - timedelta(days=int(order.get("age", 0)))
+    today = simulation.now().date()
     return {"ids": mailbox.seed(simulation.store, order["ssin"], count, today, **extras)}
 
 
@@ -87,9 +89,16 @@ def _revoke(simulation: Simulation, order: Json) -> Json:
     return {}
 
 
+def _share(value: Any) -> float:
+    share = float(value)
+    if not 0 <= share <= 1:
+        raise ValueError("the share of calls that go wrong lies between 0 and 1")
+    return share
+
+
 def _settings(simulation: Simulation, order: Json) -> Json:
     if "faults" in order:
-        simulation.faults.share = float(order["faults"])
+        simulation.faults.share = _share(order["faults"])
     if "clock_offset" in order:
         simulation.clock_offset = float(order["clock_offset"])
     if "latency" in order:
@@ -102,7 +111,7 @@ def _settings(simulation: Simulation, order: Json) -> Json:
 
 
 ORDERS: dict[tuple[str, str], Callable[[Simulation, Json], Json]] = {
-    ("POST", "/control/faults"): _fault,
+    ("POST", "/control/faults"): order_fault,
     ("GET", "/control/faults"): lambda simulation, _: {"faults": simulation.store.faults()},
     ("POST", "/control/faults/clear"): _clear_faults,
     ("POST", "/control/people"): _person,
@@ -119,19 +128,11 @@ ORDERS: dict[tuple[str, str], Callable[[Simulation, Json], Json]] = {
 
 def obey(simulation: Simulation, method: str, path: str, body: bytes) -> tuple[int, Json]:
     """Carries out one order; HTTP status and JSON answer."""
-    if (method, path) not in ORDERS:
+    order = ORDERS.get((method, path))
+    if order is None:
         return 404, {"error": "no such order"}
     try:
-        given = json.loads(body) if body else {}
-    except ValueError as error:
-        return 400, {"error": f"{type(error).__name__}: {error}"}
-    return carry_out(simulation, path, given, method)
-
-
-def carry_out(simulation: Simulation, path: str, order: Json, method: str = "POST") -> tuple[int, Json]:
-    """Carries out an order whose fields were read; HTTP status and answer."""
-    try:
-        return 200, ORDERS[(method, path)](simulation, order)
+        return 200, order(simulation, json.loads(body) if body else {})
     except (KeyError, TypeError, ValueError) as error:
         return 400, {"error": f"{type(error).__name__}: {error}"}
 
@@ -157,6 +158,17 @@ def give(data: Path, path: str, order: Json | None = None, timeout: float = 30) 
     return result
 
 
+@contextmanager
+def calm(data: Path) -> Iterator[None]:
+    """While inside, nothing goes wrong by chance at the simulator that runs on ``data``."""
+    share = give(data, "settings")["faults"]
+    give(data, "settings", {"faults": 0})
+    try:
+        yield
+    finally:
+        give(data, "settings", {"faults": share})
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m ehealth.simulator.control", description=__doc__)
     parser.add_argument("--data", type=Path, required=True, help="folder of the running simulator")
@@ -175,7 +187,6 @@ def _parser() -> argparse.ArgumentParser:
     messages = commands.add_parser("messages", help="put messages in a mailbox")
     messages.add_argument("--ssin", required=True)
     messages.add_argument("--count", type=int, default=1)
-    messages.add_argument("--age", type=int, default=0, help="days since the newest was published")
     revoke = commands.add_parser("revoke", help="refuse a certificate from now on")
     revoke.add_argument("serial", type=int)
     settings = commands.add_parser("settings", help="change what was set at start")

@@ -1,5 +1,6 @@
 """Misbehaviour on purpose: what can be ordered, and what happens by chance."""
 
+import math
 import random
 from dataclasses import dataclass, field
 
@@ -22,13 +23,33 @@ KINDS = {
     "drip": "everything is done, one byte of the answer every VALUE seconds (default 1)",
     "replayed-answer": "everything is done, but the service's previous answer is sent",
     "wrong-signature": "STS: the signature of the token does not hold",
-    "wrapped-signature": "STS: the signed token is hidden inside a forged one",
+    "wrapped-signature": "STS: a forged token stands in its place, the signed one is moved into VALUE "
+    "(object, advice or beside; default object)",
     "expired-token": "STS: the token ended yesterday",
     "foreign-token": "STS: the token is about another person",
     "no-xades": "Registration: the answer has no XadesT",
     "deflate": "Registration: the Detail of the answer is deflated",
 }
 SERVICES = ("sts", "etk", "mailbox", "publication", "registration")
+ONLY_AT = {
+    "wrong-signature": "sts",
+    "wrapped-signature": "sts",
+    "expired-token": "sts",
+    "foreign-token": "sts",
+    "no-xades": "registration",
+    "deflate": "registration",
+}
+"""Kinds that mean something to one service alone."""
+MOVED_INTO = ("object", "advice", "beside")
+BUSINESS = {
+    "registration": ("100", "111", "130", "140", "141", "155", "168"),
+    "mailbox": ("801", "802", "803", "804", "805", "810", "814", "816", "826"),
+    "publication": ("801", "802", "803", "804", "805", "814", "816", "826"),
+    "etk": ("400", "404", "500"),
+}
+"""Business codes that the services are known to answer; any other may be ordered too."""
+USUAL_SHARE = 0.03
+"""What goes wrong by chance where nobody says otherwise: clients must learn to try again."""
 BY_CHANCE = (("delay", "2"), ("outage", ""), ("soa", "SOA-02002"), ("close-after-accept", ""))
 
 
@@ -75,12 +96,23 @@ def check_order(service: str, kind: str, value: str, count: int) -> None:
         raise ValueError(f"unknown code {value}: one of {', '.join(MESSAGES)}")
     if kind in {"redirect", "business"} and not value:
         raise ValueError(f"{kind} needs a value")
-    if kind in {"delay", "drip", "hang-after-accept", "clock"} and value:
-        float(value)
-    if kind == "status" and value and not 200 <= int(value) <= 599:
-        raise ValueError("an HTTP status lies between 200 and 599")
+    if service not in ("", ONLY_AT.get(kind, service)):
+        raise ValueError(f"{kind} is for the service {ONLY_AT[kind]}")
     if count < 1:
         raise ValueError("count must be at least 1")
+    if value:
+        _check_value(kind, value)
+
+
+def _check_value(kind: str, value: str) -> None:
+    if kind in {"delay", "drip", "hang-after-accept", "clock"}:
+        seconds = float(value)
+        if not math.isfinite(seconds) or (seconds < 0 and kind != "clock"):
+            raise ValueError("seconds must be a number, and not below 0")
+    if kind == "status" and not 200 <= int(value) <= 599:
+        raise ValueError("an HTTP status lies between 200 and 599")
+    if kind == "wrapped-signature" and value not in MOVED_INTO:
+        raise ValueError(f"the signed token can be moved into {', '.join(MOVED_INTO)}")
 
 
 def refuse_if_ordered(fault: Fault) -> None:

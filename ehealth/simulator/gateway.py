@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
 from lxml import etree
@@ -36,7 +36,7 @@ class Simulation:
     """Seconds before every answer."""
     clock_offset: float = 0.0
     """Seconds by which the platform's clock is ahead."""
-    last_answers: dict[str, "Answer"] = field(default_factory=dict)
+    last_answers: dict[str, bytes] = field(default_factory=dict)
 
     def now(self) -> datetime:
         """The platform's own time, in UTC."""
@@ -53,8 +53,6 @@ class Call:
     mutuality: str
     fault: Fault
     now: datetime
-    attachments: dict[str, bytes] = field(default_factory=dict)
-    """By Content-ID; what the handler puts here travels beside the answer."""
 
     @property
     def signer(self) -> Caller:
@@ -66,15 +64,11 @@ class Call:
 
 @dataclass(frozen=True)
 class Operation:
-    """What a service does for one kind of body: its name, its SOAPAction, its function.
-
-    ``multipart``: it answers with attachments, even when there are none.
-    """
+    """What a service does for one kind of body: its name, its SOAPAction, its function."""
 
     name: str
     action: str
-    handle: Callable[[Call], etree._Element]
-    multipart: bool = False
+    handle: Callable[[Call], etree._Element | soap.WithParts]
 
 
 def _nobody(payload: etree._Element) -> str:
@@ -102,7 +96,6 @@ class Answer:
     status: int
     body: bytes
     fault: Fault = NONE
-    kind: str = soap.XML_TYPE
 
 
 @dataclass
@@ -122,22 +115,22 @@ def answer(simulation: Simulation, service: Service, action: str | None, data: b
     trace = _Trace()
     time.sleep(simulation.latency)
     try:
-        given = _perform(simulation, service, action, data, trace)
+        status, body = 200, _perform(simulation, service, action, data, trace)
         outcome = trace.fault.kind or "answered"
     except Refusal as refusal:
-        given, outcome = Answer(500, soap.fault(refusal)), refusal.code
+        status, body, outcome = 500, soap.fault(refusal), refusal.code
     now = simulation.now()
     simulation.store.note_call(now, service.name, trace.operation, trace.ssin, trace.mutuality, outcome)
     if trace.fault.kind == "replayed-answer":
-        given = simulation.last_answers.get(service.name, given)
-    elif given.status == 200:
-        simulation.last_answers[service.name] = given
-    return replace(given, fault=trace.fault)
+        body = simulation.last_answers.get(service.name, body)
+    elif status == 200:
+        simulation.last_answers[service.name] = body
+    return Answer(status, body, trace.fault)
 
 
 def _perform(
     simulation: Simulation, service: Service, action: str | None, data: bytes, trace: _Trace
-) -> Answer:
+) -> bytes:
     envelope = soap.read(data)
     operation = _operation(service, envelope, action)
     trace.operation = operation.name
@@ -147,7 +140,7 @@ def _perform(
     trace.mutuality = service.mutuality(envelope.payload)
     trace.fault = simulation.faults.take(service.name, trace.ssin, trace.mutuality)
     if trace.fault.kind in SILENT:
-        return Answer(200, b"")
+        return b""
     if trace.fault.kind == "delay":
         time.sleep(trace.fault.seconds(30))
     refuse_if_ordered(trace.fault)
@@ -157,11 +150,7 @@ def _perform(
     if trace.fault.kind == "clock":
         now += timedelta(seconds=trace.fault.seconds(300))
     call = Call(simulation, envelope.payload, caller, trace.mutuality, trace.fault, now)
-    envelope_back = soap.envelope(operation.handle(call))
-    if not operation.multipart:
-        return Answer(200, envelope_back)
-    kind, body = soap.with_attachments(envelope_back, call.attachments)
-    return Answer(200, body, kind=kind)
+    return soap.envelope(operation.handle(call))
 
 
 def _operation(service: Service, envelope: Envelope, action: str | None) -> Operation:

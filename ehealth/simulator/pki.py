@@ -29,23 +29,28 @@ KINDS = (
     "expired",
     "not-yet-valid",
     "near-expiry",
-    "other-person",
     "foreign-ca",
     "acceptance-issuer",
     "production-issuer",
+    "other-person",
     "organisation",
     "no-encryption",
     "legacy",
 )
-"""Keystores that can be made; all but ``no-encryption`` hold two private keys."""
+"""Keystores that can be made; all but ``no-encryption`` hold two private keys.
+
+``rsa`` is also the modern encryption (AES-256), ``legacy`` the old one (triple DES). ``other-person`` names
+:data:`OTHER_PERSON` whoever asks.
+"""
+
+OTHER_PERSON = ("99123199940", "Autre", "Personne")
 
 CA_NAME = "TEST-Simulation eHealth issuing CA 001"
 OTHER_CAS = {
     "foreign-ca": "TEST-Unrelated eHealth issuing CA 009",
-    "acceptance-issuer": "TEST-ZetesConfidens Private Trust PKI - eHealth issuing CA 001",
+    "acceptance-issuer": "TEST-ZetesConfidens-eHealth acceptance test-issuing CA 001",
     "production-issuer": "ZetesConfidens Private Trust PKI - eHealth issuing CA 001",
 }
-SOMEBODY_ELSE = "71020203081"
 LIFETIME = timedelta(days=3 * 365)
 LONG_AGO, FAR_AHEAD = timedelta(days=10 * 365), timedelta(days=20 * 365)
 
@@ -119,16 +124,16 @@ def issue(
     encryption entry whose alias is the decimal serial number of its certificate.
 
     ``kind`` is one of :data:`KINDS`; ``ValueError`` otherwise. ``organisation`` takes ``ssin`` as an
-    8-digit NIHII of a medical house.
+    8-digit NIHII of a medical house. That of ``other-person`` has no token to publish for ``ssin``.
     """
     if kind not in KINDS:
         raise ValueError(f"unknown kind of keystore: {kind}")
+    if kind == "other-person":
+        ssin, first_name, last_name = OTHER_PERSON
     now = now or datetime.now(UTC)
     issuer = _other_ca(OTHER_CAS[kind], now) if kind in OTHER_CAS else pki.ca
     start, end = _validity(kind, now)
-    owner = f"SSIN={SOMEBODY_ELSE if kind == 'other-person' else ssin}"
-    if kind == "organisation":
-        owner = f"NIHII-MEDICAL_HOUSE={ssin}"
+    owner = f"NIHII-MEDICAL_HOUSE={ssin}" if kind == "organisation" else f"SSIN={ssin}"
     key: PrivateKey = ec.generate_private_key(ec.SECP384R1()) if kind == "p384" else _rsa()
     subject = _owner_name(owner, f"{first_name} {last_name}")
     certificate = _authentication_certificate(issuer, subject, key, start, end)
@@ -138,7 +143,7 @@ def issue(
         encryption_key = _rsa()
         encryption = _encryption_certificate(Signer(key, certificate), encryption_key)
         entries.append(Entry(str(encryption.serial_number), encryption_key, encryption))
-        etk = _etk(Signer(key, certificate), encryption)
+        etk = None if kind == "other-person" else _etk(Signer(key, certificate), encryption)
     if kind == "two-keys-enc-first":
         entries.reverse()
     p12 = pkcs12.write(entries, [issuer.certificate], password, legacy=kind == "legacy")

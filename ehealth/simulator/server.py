@@ -8,10 +8,21 @@ import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
-from ehealth.simulator import control, etk, gateway, mailbox, messages, page, registration, soap, sts
+from ehealth.simulator import (
+    control,
+    etk,
+    gateway,
+    mailbox,
+    page,
+    publication,
+    reading,
+    registration,
+    soap,
+    sts,
+)
 from ehealth.simulator.faults import Fault
 from ehealth.simulator.gateway import Answer, Operation, Service, Simulation
-from ehealth.simulator.soap import WST, XML_TYPE, Refusal
+from ehealth.simulator.soap import WST, Refusal
 
 STS_PROTOCOL = "urn:be:fgov:ehealth:sts:protocol:v1"
 
@@ -38,19 +49,29 @@ SERVICES = {
             f"{{{mailbox.BOX}}}GetMessagesListRequest": Operation(
                 "getMessagesList", f"{mailbox.BOX}:getMessagesList", mailbox.get_messages_list
             ),
-            **{
-                tag: Operation(name, f"{mailbox.BOX}:{name}", handle, multipart=name == "getFullMessage")
-                for tag, (name, handle) in messages.OPERATIONS.items()
-            },
+            f"{{{mailbox.BOX}}}GetFullMessageRequest": Operation(
+                "getFullMessage", f"{mailbox.BOX}:getFullMessage", reading.get_full_message
+            ),
+            f"{{{mailbox.BOX}}}GetMessageAcknowledgmentsStatusRequest": Operation(
+                "getMessageAcknowledgmentsStatus",
+                f"{mailbox.BOX}:getMessageAcknowledgmentsStatus",
+                reading.get_acknowledgments_status,
+            ),
+            f"{{{mailbox.BOX}}}MoveMessageRequest": Operation(
+                "moveMessage", f"{mailbox.BOX}:moveMessage", mailbox.move_message
+            ),
+            f"{{{mailbox.BOX}}}DeleteMessageRequest": Operation(
+                "deleteMessage", f"{mailbox.BOX}:deleteMessage", mailbox.delete_message
+            ),
         },
     ),
     "/ehBoxPublication/v3": Service(
         "publication",
         "saml",
         {
-            f"{{{messages.PUBLICATION}}}SendMessageRequest": Operation(
-                "sendMessage", f"{messages.PUBLICATION}:sendMessage", messages.send_message
-            )
+            f"{{{publication.PUBLICATION}}}SendMessageRequest": Operation(
+                "sendMessage", f"{publication.PUBLICATION}:sendMessage", publication.send_message
+            ),
         },
     ),
     "/MyCareNet/Registration/v1": Service(
@@ -66,7 +87,7 @@ SERVICES = {
         mutuality=registration.mutuality,
     ),
 }
-HTML = "text/html; charset=UTF-8"
+XML_TYPE = "text/xml; charset=UTF-8"
 LARGEST_BODY = 1024 * 1024
 LARGEST_DRAIN = 32 * 1024 * 1024
 
@@ -108,10 +129,6 @@ class Handler(BaseHTTPRequestHandler):
         """Health and the readable part of control."""
         if self.path == "/health":
             self._send(200, b'{"status": "ok"}', "application/json")
-        elif self.path == page.PATH:
-            self._page(b"")
-        elif self.path == page.STYLE_PATH:
-            self._send(200, page.STYLE.encode(), "text/css")
         elif self.path.startswith("/control/"):
             self._control(b"")
         elif self.path in SERVICES:
@@ -124,9 +141,7 @@ class Handler(BaseHTTPRequestHandler):
         body = self._body()
         if body is None:
             return
-        if self.path == page.PATH:
-            self._page(body)
-        elif self.path.startswith("/control/"):
+        if self.path.startswith("/control/"):
             self._control(body)
         elif self.path in SERVICES:
             self._call(SERVICES[self.path], body)
@@ -152,32 +167,15 @@ class Handler(BaseHTTPRequestHandler):
         while left and (chunk := self.rfile.read(min(left, 65536))):
             left -= len(chunk)
 
-    def _page(self, body: bytes) -> None:
-        """The page for a browser: the token first, then orders."""
-        token, simulation = self.server.token, self.server.simulation
-        form = page.fields(body)
-        if not self._is_local() or (
-            self.command == "POST" and not page.is_own(self.headers.get("Origin"), self.headers.get("Host"))
-        ):
-            self._send(403, b"forbidden", "text/plain")
-            return
-        headers = dict(page.HEADERS)
-        if control.same_token(form.get("token", ""), token):
-            headers["Set-Cookie"] = f"{page.COOKIE}={token}; HttpOnly; SameSite=Strict; Path={page.PATH}"
-            self._send(303, b"", "text/plain", headers | {"Location": page.PATH})
-        elif not page.knows(self.headers.get("Cookie", ""), token):
-            problem = "This is not the token." if form else ""
-            self._send(403 if form else 200, page.closed(problem), HTML, headers)
-        else:
-            problem = page.obey(simulation, form) if form else ""
-            self._send(400 if problem else 200, page.opened(simulation, problem), HTML, headers)
-
-    def _is_local(self) -> bool:
-        return self.client_address[0] in {"127.0.0.1", "::1"}
-
     def _control(self, body: bytes) -> None:
+        is_local = self.client_address[0] in {"127.0.0.1", "::1"}
+        if is_local and page.serves(self.command, self.path):
+            simulation, token = self.server.simulation, self.server.token
+            reply = page.answer(simulation, token, self.command, self.path, self.headers, body)
+            self._send(reply.status, reply.body, reply.kind, reply.headers)
+            return
         given = self.headers.get("X-Control-Token", "")
-        if not self._is_local() or not control.same_token(given, self.server.token):
+        if not is_local or not control.same_token(given, self.server.token):
             self._send(403, b'{"error": "forbidden"}', "application/json")
             return
         status, result = control.obey(self.server.simulation, self.command, self.path, body)
@@ -198,7 +196,7 @@ class Handler(BaseHTTPRequestHandler):
     def _deliver(self, answer: Answer) -> None:
         spoil = SPOILERS.get(answer.fault.kind)
         if spoil is None:
-            self._send(answer.status, answer.body, answer.kind)
+            self._send(answer.status, answer.body, getattr(answer.body, "kind", XML_TYPE))
         else:
             self.close_connection = True
             spoil(self, answer.fault, answer)
@@ -228,12 +226,12 @@ class Handler(BaseHTTPRequestHandler):
 
     def truncate(self, fault: Fault, answer: Answer) -> None:
         """Announces the whole answer, sends half."""
-        self._head(answer.status, len(answer.body), answer.kind)
+        self._head(answer.status, len(answer.body), XML_TYPE)
         self.wfile.write(answer.body[: len(answer.body) // 2])
 
     def drip(self, fault: Fault, answer: Answer) -> None:
         """Sends one byte at a time."""
-        self._head(answer.status, len(answer.body), answer.kind)
+        self._head(answer.status, len(answer.body), XML_TYPE)
         for index in range(len(answer.body)):
             self.wfile.write(answer.body[index : index + 1])
             time.sleep(fault.seconds(1))

@@ -19,7 +19,6 @@ SAML = "urn:oasis:names:tc:SAML:1.0:assertion"
 WST = "http://docs.oasis-open.org/ws-sx/ws-trust/200512"
 ERR = "urn:be:fgov:ehealth:errors:soa:v1"
 XML = "http://www.w3.org/XML/1998/namespace"
-XML_TYPE = "text/xml; charset=UTF-8"
 
 MESSAGES = {
     "SOA-00001": "An internal error has occurred",
@@ -138,24 +137,43 @@ def new_id() -> str:
     return f"_{uuid.uuid4().hex}"
 
 
-def envelope(payload: etree._Element) -> bytes:
-    """A whole message around ``payload``, which stays as it is."""
+class Message(bytes):
+    """A message as it goes over HTTP; ``kind`` is its content type."""
+
+    kind = "text/xml; charset=UTF-8"
+
+
+@dataclass(frozen=True)
+class WithParts:
+    """A payload that refers to parts by ``cid:`` addresses, and the parts by their names."""
+
+    payload: etree._Element
+    parts: dict[str, bytes]
+
+
+def envelope(content: etree._Element | WithParts) -> Message:
+    """A whole message around a payload, which stays as it is; multipart/related when there are parts."""
+    payload, parts = (content.payload, content.parts) if isinstance(content, WithParts) else (content, {})
     root = etree.Element(f"{{{SOAP}}}Envelope", nsmap={"soap": SOAP})
     etree.SubElement(root, f"{{{SOAP}}}Body").append(payload)
-    return etree.tostring(root, xml_declaration=True, encoding="UTF-8")
+    octets = etree.tostring(root, xml_declaration=True, encoding="UTF-8")
+    return _in_parts(octets, parts) if parts else Message(octets)
 
 
-def with_attachments(envelope: bytes, attachments: dict[str, bytes]) -> tuple[str, bytes]:
-    """Content type and body of a message with its attachments: SOAP with Attachments, the envelope first."""
-    boundary, root = f"=_{uuid.uuid4().hex}", "root@simulation.invalid"
-    pieces = [(root, XML_TYPE, envelope)]
-    pieces += [(name, "application/octet-stream", octets) for name, octets in attachments.items()]
-    body = b""
-    for name, kind, octets in pieces:
-        head = f"--{boundary}\r\nContent-Type: {kind}\r\nContent-Transfer-Encoding: binary\r\n"
-        body += f"{head}Content-ID: <{name}>\r\n\r\n".encode() + octets + b"\r\n"
-    kind = f'multipart/related; type="text/xml"; start="<{root}>"; boundary="{boundary}"'
-    return kind, body + f"--{boundary}--\r\n".encode()
+def _in_parts(root: bytes, parts: dict[str, bytes]) -> Message:
+    boundary, start = f"MIMEBoundary_{uuid.uuid4().hex}", f"<root.{uuid.uuid4().hex}@simulator>"
+    pieces = [("text/xml; charset=UTF-8", "8bit", start, root)]
+    pieces += [("application/octet-stream", "binary", f"<{name}>", octets) for name, octets in parts.items()]
+    body = b"".join(
+        f"--{boundary}\r\nContent-Type: {kind}\r\nContent-Transfer-Encoding: {encoding}\r\n"
+        f"Content-ID: {identifier}\r\n\r\n".encode()
+        + octets
+        + b"\r\n"
+        for kind, encoding, identifier, octets in pieces
+    )
+    message = Message(body + f"--{boundary}--\r\n".encode())
+    message.kind = f'multipart/related; type="text/xml"; start="{start}"; boundary="{boundary}"'
+    return message
 
 
 def fault(refusal: Refusal) -> bytes:

@@ -26,13 +26,14 @@ CREATE TABLE IF NOT EXISTS registration (
     id INTEGER PRIMARY KEY, nihii TEXT NOT NULL, mutuality TEXT NOT NULL, reference TEXT NOT NULL,
     account TEXT NOT NULL, start_date TEXT NOT NULL, accepted_at TEXT NOT NULL);
 CREATE INDEX IF NOT EXISTS registration_by_person ON registration (nihii, mutuality);
-CREATE TABLE IF NOT EXISTS message (
-    seq INTEGER PRIMARY KEY, id TEXT UNIQUE NOT NULL, ssin TEXT NOT NULL, box TEXT NOT NULL,
-    published TEXT NOT NULL, size INTEGER NOT NULL, facts TEXT NOT NULL);
-CREATE INDEX IF NOT EXISTS message_by_box ON message (ssin, box, published, seq);
+CREATE TABLE IF NOT EXISTS letter (
+    seq INTEGER PRIMARY KEY, id TEXT NOT NULL, ssin TEXT NOT NULL, box TEXT NOT NULL, published TEXT NOT NULL,
+    expires TEXT NOT NULL, size INTEGER NOT NULL, facts TEXT NOT NULL);
+CREATE INDEX IF NOT EXISTS letter_by_box ON letter (ssin, box, published, seq);
+CREATE TABLE IF NOT EXISTS numbering (name TEXT PRIMARY KEY, last INTEGER NOT NULL);
 CREATE TABLE IF NOT EXISTS receipt (
-    sent TEXT NOT NULL, message TEXT NOT NULL, recipient TEXT NOT NULL, published TEXT NOT NULL,
-    received TEXT, read TEXT);
+    id TEXT NOT NULL, sender TEXT NOT NULL, recipient TEXT NOT NULL, published TEXT NOT NULL, received TEXT,
+    read TEXT, PRIMARY KEY (id, recipient));
 CREATE TABLE IF NOT EXISTS call (
     id INTEGER PRIMARY KEY, at TEXT NOT NULL, service TEXT NOT NULL, operation TEXT NOT NULL,
     ssin TEXT NOT NULL, mutuality TEXT NOT NULL, outcome TEXT NOT NULL);
@@ -74,6 +75,27 @@ class Acceptance:
     account: str
     start_date: str
     accepted_at: str
+
+
+@dataclass(frozen=True)
+class Letter:
+    """A message in one folder of one person; dates are ISO, ``size`` is in bytes, ``facts`` is the rest."""
+
+    id: str
+    ssin: str
+    box: str
+    published: str
+    expires: str
+    size: int
+    facts: dict[str, Any]
+
+
+STANDBY = "STANDBY"
+"""The folder of what waits because the box is full."""
+
+
+def _letter(row: tuple[Any, ...]) -> Letter:
+    return Letter(*row[1:7], json.loads(row[7]))
 
 
 class Store:
@@ -188,89 +210,78 @@ class Store:
 
     # Mailbox
 
-    def put_messages(self, messages: list[tuple[str, str, str, str, int, dict[str, Any]]]) -> None:
-        """Adds messages: id, ssin, box, date of publication, size in bytes, the other facts."""
-        with self._transaction() as db:
-            db.executemany(
-                "INSERT INTO message (id, ssin, box, published, size, facts) VALUES (?, ?, ?, ?, ?, ?)",
-                [(*row[:5], json.dumps(row[5])) for row in messages],
-            )
-
-    def messages(self, ssin: str, box: str, first: int, last: int) -> list[dict[str, Any]]:
-        """Messages ``first`` to ``last`` (from 1) of a box, newest first."""
+    def numbers(self, count: int) -> range:
+        """As many running numbers for messages, never given before."""
         query = (
-            "SELECT id, published, size, facts FROM message WHERE ssin = ? AND box = ? "
+            "INSERT INTO numbering VALUES ('letter', ?) "
+            "ON CONFLICT (name) DO UPDATE SET last = last + excluded.last RETURNING last"
+        )
+        with self._transaction() as db:
+            last = int(db.execute(query, (count,)).fetchone()[0])
+        return range(last - count + 1, last + 1)
+
+    def put_letters(self, letters: list[Letter]) -> None:
+        """Adds messages where they say."""
+        rows = [(*list(asdict(each).values())[:6], json.dumps(each.facts)) for each in letters]
+        with self._transaction() as db:
+            db.executemany("INSERT INTO letter VALUES (NULL, ?, ?, ?, ?, ?, ?, ?)", rows)
+
+    def letters(self, ssin: str, box: str, today: str, first: int, last: int) -> list[Letter]:
+        """Messages ``first`` to ``last`` (from 1) of a folder that have not expired, newest first."""
+        query = (
+            "SELECT * FROM letter WHERE ssin = ? AND box = ? AND expires >= ? "
             "ORDER BY published DESC, seq DESC LIMIT ? OFFSET ?"
         )
-        rows = self._rows(query, ssin, box, last - first + 1, first - 1)
-        return [{"id": r[0], "published": r[1], "size": r[2], **json.loads(r[3])} for r in rows]
+        return [_letter(row) for row in self._rows(query, ssin, box, today, last - first + 1, first - 1)]
 
-    def message(self, ssin: str, box: str, identifier: str) -> dict[str, Any] | None:
-        """One message of a box, if it is there."""
-        query = "SELECT id, published, size, facts FROM message WHERE ssin = ? AND box = ? AND id = ?"
-        rows = self._rows(query, ssin, box, identifier)
-        return next(({"id": r[0], "published": r[1], "size": r[2], **json.loads(r[3])} for r in rows), None)
+    def letter(self, ssin: str, box: str, today: str, identifier: str) -> Letter | None:
+        """That message of a folder, unless it has expired."""
+        query = "SELECT * FROM letter WHERE ssin = ? AND box = ? AND expires >= ? AND id = ?"
+        rows = self._rows(query, ssin, box, today, identifier)
+        return _letter(rows[0]) if rows else None
 
-    def count(self, ssin: str, box: str) -> int:
-        """How many messages lie in a box."""
-        return int(self._rows("SELECT COUNT(*) FROM message WHERE ssin = ? AND box = ?", ssin, box)[0][0])
+    def move_letter(self, letter: Letter, box: str) -> bool:
+        """Puts a message in another folder of its owner; false when it is gone."""
+        query = "UPDATE letter SET box = ? WHERE ssin = ? AND box = ? AND id = ?"
+        return self._write(query, box, letter.ssin, letter.box, letter.id) == 1
 
-    def expire(self, last_day: str) -> None:
-        """Forgets messages published before that day."""
-        self._write("DELETE FROM message WHERE published < ?", last_day)
+    def delete_letter(self, letter: Letter) -> bool:
+        """Destroys a message; false when it is gone."""
+        query = "DELETE FROM letter WHERE ssin = ? AND box = ? AND id = ?"
+        return self._write(query, letter.ssin, letter.box, letter.id) == 1
 
-    def move(self, ssin: str, source: str, destination: str, identifiers: list[str]) -> list[str]:
-        """Moves the messages that are in the box, or deletes them without a destination; which they were."""
-        done = []
-        with self._transaction() as db:
-            for identifier in identifiers:
-                where = (ssin, source, identifier)
-                if destination:
-                    query = "UPDATE message SET box = ? WHERE ssin = ? AND box = ? AND id = ?"
-                    changed = db.execute(query, (destination, *where)).rowcount
-                else:
-                    query = "DELETE FROM message WHERE ssin = ? AND box = ? AND id = ?"
-                    changed = db.execute(query, where).rowcount
-                if changed:
-                    done.append(identifier)
-        return done
-
-    def let_in(self, ssin: str, max_size: int) -> None:
-        """Puts what waits outside into the box, oldest first, as long as there is room."""
-        query = "SELECT id, size FROM message WHERE ssin = ? AND box = 'STANDBY' ORDER BY seq"
-        for identifier, size in self._rows(query, ssin):
-            if self.box_size(ssin) + size > max_size:
-                return
-            self._write("UPDATE message SET box = 'INBOX' WHERE id = ?", identifier)
-            self._write("UPDATE receipt SET received = published WHERE message = ?", identifier)
-
-    def put_receipts(self, delivered: list[tuple[str, str, str, bool]], now: str) -> None:
-        """Notes deliveries: sent message, delivered message, recipient, whether it came into the box."""
-        with self._transaction() as db:
-            db.executemany(
-                "INSERT INTO receipt VALUES (?, ?, ?, ?, ?, NULL)",
-                [(sent, message, who, now, now if came else None) for sent, message, who, came in delivered],
-            )
-
-    def note_read(self, message: str, now: str) -> None:
-        """The recipient opened a message; the first time counts."""
-        self._write("UPDATE receipt SET read = ? WHERE message = ? AND read IS NULL", now, message)
-
-    def receipts(self, sent: str) -> list[tuple[Any, ...]]:
-        """Recipient, published, received, read of a message that was sent."""
-        return self._rows("SELECT recipient, published, received, read FROM receipt WHERE sent = ?", sent)
-
-    def box_size(self, ssin: str) -> int:
-        """Bytes used by all messages of that person."""
-        return int(
-            self._rows(
-                "SELECT COALESCE(SUM(size), 0) FROM message WHERE ssin = ? AND box <> 'STANDBY'", ssin
-            )[0][0]
+    def box_size(self, ssin: str, today: str) -> int:
+        """Bytes used by what lies in any folder of that person."""
+        query = (
+            "SELECT COALESCE(SUM(size), 0) FROM letter WHERE ssin = ? AND box != 'STANDBY' AND expires >= ?"
         )
+        return int(self._rows(query, ssin, today)[0][0])
 
-    def last_message(self) -> int:
-        """The highest running number given to a message so far."""
-        return int(self._rows("SELECT COALESCE(MAX(seq), 0) FROM message")[0][0])
+    def waiting(self, ssin: str, today: str) -> list[Letter]:
+        """What waits outside the box, oldest first."""
+        return self.letters(ssin, STANDBY, today, 1, 1_000_000)[::-1]
+
+    def publish(self, identifier: str, sender: str, recipient: str, at: str) -> None:
+        """Notes that a message was sent."""
+        self._write("INSERT INTO receipt VALUES (?, ?, ?, ?, NULL, NULL)", identifier, sender, recipient, at)
+
+    def receive(self, identifier: str, recipient: str, at: str) -> None:
+        """Notes that a message came into the box of its recipient."""
+        query = "UPDATE receipt SET received = COALESCE(received, ?) WHERE id = ? AND recipient = ?"
+        self._write(query, at, identifier, recipient)
+
+    def see(self, identifier: str, recipient: str, at: str) -> None:
+        """Notes that a message was read by its recipient."""
+        query = "UPDATE receipt SET read = COALESCE(read, ?) WHERE id = ? AND recipient = ?"
+        self._write(query, at, identifier, recipient)
+
+    def receipts(self, identifier: str, sender: str) -> list[tuple[str, str, str | None, str | None]]:
+        """Recipient and moments of publication, arrival and reading of a message of that sender."""
+        query = (
+            "SELECT recipient, published, received, read FROM receipt WHERE id = ? AND sender = ? "
+            "ORDER BY recipient"
+        )
+        return [(row[0], row[1], row[2], row[3]) for row in self._rows(query, identifier, sender)]
 
     # Calls and faults
 
@@ -310,9 +321,13 @@ class Store:
 
     def faults(self) -> list[dict[str, Any]]:
         """Orders that are not used up."""
-        query = "SELECT service, kind, value, ssin, mutuality, remaining FROM fault WHERE remaining > 0"
-        names = ("service", "kind", "value", "ssin", "mutuality", "remaining")
+        query = "SELECT id, service, kind, value, ssin, mutuality, remaining FROM fault WHERE remaining > 0"
+        names = ("id", "service", "kind", "value", "ssin", "mutuality", "remaining")
         return [dict(zip(names, row, strict=True)) for row in self._rows(query)]
+
+    def cancel_fault(self, order: int) -> None:
+        """Cancels one order by its id."""
+        self._write("DELETE FROM fault WHERE id = ?", order)
 
     def clear_faults(self) -> None:
         """Cancels every order."""

@@ -1,26 +1,16 @@
 """The Security Token Service: issues SAML 1.1 holder-of-key assertions about doctors (WS-Trust 1.3)."""
 
-import copy
 from collections.abc import Callable
 from datetime import datetime, timedelta
 
 from lxml import etree
 
-from ehealth.simulator import xmldsig
+from ehealth.simulator import wrapping, wsse, xmldsig
 from ehealth.simulator.gateway import Call
+from ehealth.simulator.pki import OTHER_PERSON
 from ehealth.simulator.soap import DS, SAML, WSSE, WST, WSU, Refusal, new_id, text
 from ehealth.simulator.store import Person
-from ehealth.simulator.wsse import (
-    DOCTOR,
-    HOLDER_OF_KEY,
-    ISSUER,
-    NIHII11,
-    PERSON_SSIN,
-    SAML_V11,
-    Caller,
-    check_assertion,
-    confirmed,
-)
+from ehealth.simulator.wsse import DOCTOR, HOLDER_OF_KEY, ISSUER, NIHII11, PERSON_SSIN, SAML_V11, Caller
 from ehealth.simulator.xmldsig import BadSignature
 
 AUTH = "http://docs.oasis-open.org/wsfed/authorization/200706"
@@ -52,21 +42,20 @@ def issue(call: Call) -> etree._Element:
     """Answers RequestSecurityToken: the claims that the register certifies, in the order asked."""
     request, caller = call.payload, call.signer
     _check_request(request, caller)
-    if text(request.find(f"{{{WST}}}RequestType")) == RENEW:
-        _check_renewed(call, caller)
+    _check_target(call)
     claims = _claims(request, caller)
     person = call.simulation.store.person(caller.ssin) or Person(caller.ssin, doctor=False)
     if call.fault.kind == "foreign-token":
-        person = Person("99123199931", "Autre", "Personne", "19999915004")
+        person = Person(*OTHER_PERSON, "19999915004")
     attributes = [_certified(uri, person) for uri in claims]
     issued = call.now - (2 * LIFETIME if call.fault.kind == "expired-token" else timedelta(0))
     assertion = _assertion(caller, attributes, issued)
     _sign(assertion, call)
-    if call.fault.kind == "wrapped-signature":
-        return _response(request, _wrapped(assertion))
     known = {uri: value for uri, _, value in attributes if value is not None}
     token = str(assertion.get("AssertionID"))
     call.simulation.store.keep_token(token, caller.ssin, known.get(NIHII11), issued, issued + LIFETIME)
+    if call.fault.kind == "wrapped-signature":
+        assertion = wrapping.wrapped(assertion, call.fault.value)
     return _response(request, assertion)
 
 
@@ -79,11 +68,8 @@ def _check_request(request: etree._Element, caller: Caller) -> None:
         raise _invalid("Context is needed")
     if text(request.find(f"{{{WST}}}TokenType")) != SAML_V11:
         raise _invalid("TokenType must be SAML 1.1")
-    kind = text(request.find(f"{{{WST}}}RequestType"))
-    if kind not in (ISSUE, RENEW):
+    if text(request.find(f"{{{WST}}}RequestType")) not in {ISSUE, RENEW}:
         raise _invalid("RequestType must be Issue or Renew")
-    if (kind == RENEW) != (request.find(f"{{{WST}}}RenewTarget") is not None):
-        raise _invalid("RenewTarget goes with Renew, and only with it")
     if text(request.find(f"{{{WST}}}KeyType")) not in KEY_TYPES:
         raise _invalid("KeyType must be PublicKey")
     _check_lifetime(request)
@@ -96,15 +82,20 @@ def _check_request(request: etree._Element, caller: Caller) -> None:
         raise _invalid("UseKey must be the certificate that signed the request")
 
 
-def _check_renewed(call: Call, caller: Caller) -> None:
-    """The token to renew is ours, unaltered, still valid, and of the same person and key."""
+def _check_target(call: Call) -> None:
+    """A renewal shows the token itself: ours, unaltered, alive, and bound to the key that asks."""
+    found = call.payload.findall(f"{{{WST}}}RenewTarget")
+    if text(call.payload.find(f"{{{WST}}}RequestType")) == ISSUE:
+        if found:
+            raise _invalid("RenewTarget belongs to a renewal")
+        return
     path = f"{{{WST}}}RenewTarget/{{{WSSE}}}SecurityTokenReference/{{{WSSE}}}Embedded/{{{SAML}}}Assertion"
-    found = call.payload.findall(path)
+    tokens = call.payload.findall(path)
+    if len(found) != 1 or len(tokens) != 1:
+        raise _invalid("RenewTarget must hold one assertion")
     try:
-        if len(found) != 1:
-            raise BadSignature("exactly one assertion is renewed")
-        check_assertion(found[0], call.simulation.pki, call.now)
-        if confirmed(found[0]) != caller.certificate:
+        wsse.check_assertion(tokens[0], call.simulation.pki, call.now)
+        if wsse.confirmed(tokens[0]) != call.signer.certificate:
             raise BadSignature("the token is bound to another key")
     except BadSignature as error:
         raise Refusal("SOA-01001", str(error), faultcode="wst:InvalidSecurityToken") from error
@@ -198,18 +189,6 @@ def _assertion(
             attribute = _saml(statement, "Attribute", AttributeName=uri, AttributeNamespace=namespace)
             _saml(attribute, "AttributeValue", value)
     return assertion
-
-
-def _wrapped(signed: etree._Element) -> etree._Element:
-    """A forged token about somebody else, with the truly signed one as an object of its signature."""
-    forged = copy.deepcopy(signed)
-    forged.set("AssertionID", new_id())
-    for value in forged.iterfind(f".//{{{SAML}}}AttributeValue"):
-        if value.text == text(signed.find(f".//{{{SAML}}}AttributeValue")):
-            value.text = "99123199931"
-    signature = forged.find(f"{{{DS}}}Signature")
-    etree.SubElement(signature, f"{{{DS}}}Object").append(signed)
-    return forged
 
 
 def _sign(assertion: etree._Element, call: Call) -> None:

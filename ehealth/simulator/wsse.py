@@ -178,7 +178,7 @@ def _saml_caller(
 
 
 def confirmed(assertion: etree._Element) -> x509.Certificate:
-    """The certificate whose key holds the assertion; raises :class:`BadSignature`."""
+    """The certificate of the key that the token is bound to."""
     path = f"{{{SAML}}}AuthenticationStatement/{{{SAML}}}Subject/{{{SAML}}}SubjectConfirmation"
     confirmation = _only(assertion, path)
     if text(_only(confirmation, f"{{{SAML}}}ConfirmationMethod")) != HOLDER_OF_KEY:

@@ -1,10 +1,9 @@
 """The contract with the platform: WSDL and XSD files, read by the client and by the simulator alike.
 
 One file per namespace. `sts.wsdl`, `etk.wsdl`, `mailbox.wsdl`, `publication.wsdl` and `registration.wsdl`
-describe the services;
-`registration-business.xsd` what travels inside the Detail of a registration; `errors.xsd` the fault details;
-`envelope.xsd` a whole SOAP message: it imports every other schema, so one compiled object validates the
-header, the body and the fault of any message of any service.
+describe the services; `registration-business.xsd` what travels inside the Detail of a registration;
+`errors.xsd` the fault details; `envelope.xsd` a whole SOAP message: it imports every other schema, so one
+compiled object validates the header, the body and the fault of any message of any service.
 """
 
 from pathlib import Path

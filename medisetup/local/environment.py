@@ -75,7 +75,14 @@ class Places:
 
 
 def for_children(
-    places: Places, *, given: Mapping[str, str], port: int, database: str, broker: str, simulator: str
+    places: Places,
+    *,
+    given: Mapping[str, str],
+    port: int,
+    database: str,
+    broker: str,
+    simulator: str,
+    capture: str = "",
 ) -> dict[str, str]:
     """What the settings read, for every child; what is given from outside wins over these values.
 
@@ -94,6 +101,7 @@ def for_children(
         "EHEALTH_BASE_URL": simulator,
         "EHEALTH_ISSUERS_FILE": str(places.simulator / "issuing-ca.pem"),
         "EHEALTH_STS_CERTIFICATES_FILE": str(places.simulator / "sts.pem"),
+        "EHEALTH_CAPTURE_DIR": capture,
         "EHEALTH_LICENCE_NAME": "medisetup",
         # What the simulator expects of the software, by default.
         "EHEALTH_LICENCE_USERNAME": "simulation",

@@ -182,7 +182,7 @@ def test_the_owner_reads_the_own_exchanges_without_content(
     doctor.connect(auto=True)
     client = signed_in(doctor.user)
     page = log(client, doctor.user).content.decode()
-    assert "Ouvrir une session" in page and "3 échanges" in page
+    assert "Ouvrir ou renouveler la session" in page and "3 échanges" in page
     assert doctor.ssin not in page and doctor.nihii not in page
     assert "1 échange" in log(client, doctor.user, service="etk").content.decode()
     assert "Aucun échange" in log(client, doctor.user, outcome="failed").content.decode()
@@ -206,7 +206,7 @@ def test_nobody_else_of_the_practice_reads_them_but_staff_does(
         assert log(client, doctor.user).status_code == one
         assert client.get(whole).status_code == everything
     page = signed_in(staff).get(whole).content.decode()
-    assert "Ouvrir une session" in page and doctor.user.last_name not in page
+    assert "Ouvrir ou renouveler la session" in page and doctor.user.last_name not in page
 
 
 def test_exchanges_of_long_ago_are_forgotten(doctor: Doctor) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
@@ -11,6 +12,7 @@ from django.db import transaction
 from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
+from pytest_django.fixtures import Settings
 
 from accounts.access import Forbidden
 from accounts.models import AuditEvent
@@ -24,7 +26,7 @@ from ehealth.models import Exchange, Keystore, Mailbox, PlatformSession
 from tests.client import CheckingClient
 from tests.conftest import sign_in
 from tests.ehealth.conftest import Doctor
-from tests.platform import PASSWORD
+from tests.platform import PASSWORD, Simulator
 from tests.practitioners.factories import PractitionerFactory
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -260,6 +262,58 @@ def test_a_failed_renewal_goes_on_with_the_token_in_use_only_if_it_can(doctor: D
         sessions.ensure_session(user=doctor.user, now=timezone.now() + timedelta(hours=25))
     doctor.simulator.fault("outage", service="sts", ssin=doctor.ssin)
     assert sessions.ensure_session(user=doctor.user, now=timezone.now() + timedelta(hours=13))
+
+
+def sent_to_sts(folder: Path) -> list[bytes]:
+    """Issue or Renew, of every request to the token service."""
+    files = sorted(folder.glob("*-sts-*-request.xml"))
+    return [b"Renew" if b"/Renew<" in file.read_bytes() else b"Issue" for file in files]
+
+
+@pytest.fixture
+def captured(simulator: Simulator, settings: Settings, tmp_path: Path) -> Path:
+    settings.EHEALTH_CAPTURE_DIR = str(tmp_path / "captured")
+    platform.cache_clear()
+    return tmp_path / "captured"
+
+
+def test_a_live_token_is_renewed_by_showing_it(doctor: Doctor, captured: Path) -> None:
+    stored = doctor.connect(auto=True)
+    held = sessions.stored(stored, timezone.now())
+    later = sessions.ensure_session(user=doctor.user, now=timezone.now() + timedelta(hours=13))
+    assert held and later and later.assertion.assertion_id != held.assertion.assertion_id
+    assert sent_to_sts(captured) == [b"Issue", b"Renew"]
+
+
+@pytest.mark.parametrize("code", ["SOA-01001", "SOA-03007"])
+def test_a_renewal_that_is_refused_asks_for_a_new_token_once(
+    doctor: Doctor, captured: Path, code: str
+) -> None:
+    stored = doctor.connect(auto=True)
+    held = sessions.stored(stored, timezone.now())
+    doctor.simulator.fault("soa", service="sts", value=code, ssin=doctor.ssin)
+    later = sessions.ensure_session(user=doctor.user, now=timezone.now() + timedelta(hours=13))
+    assert held and later and later.assertion.assertion_id != held.assertion.assertion_id
+    assert sent_to_sts(captured) == [b"Issue", b"Renew", b"Issue"]
+    doctor.simulator.fault("soa", service="sts", value=code, ssin=doctor.ssin, count=2)
+    assert sessions.ensure_session(user=doctor.user, now=timezone.now() + timedelta(hours=13))
+    assert sent_to_sts(captured)[3:] == [b"Renew", b"Issue"]
+    stored.refresh_from_db()
+    assert stored.next_attempt_at is None
+
+
+def test_a_renewal_without_answer_asks_nothing_more(doctor: Doctor, captured: Path) -> None:
+    doctor.connect(auto=True)
+    doctor.simulator.fault("outage", service="sts", ssin=doctor.ssin)
+    assert sessions.ensure_session(user=doctor.user, now=timezone.now() + timedelta(hours=13))
+    assert sent_to_sts(captured) == [b"Issue", b"Renew"]
+
+
+def test_a_token_that_has_ended_is_not_shown(doctor: Doctor, captured: Path) -> None:
+    doctor.connect(auto=True)
+    sessions.drop_assertion(keystore_id=Keystore.objects.get(user=doctor.user).pk)
+    assert sessions.ensure_session(user=doctor.user, now=timezone.now())
+    assert sent_to_sts(captured) == [b"Issue", b"Issue"]
 
 
 def test_unticking_destroys_the_key_at_once(doctor: Doctor) -> None:

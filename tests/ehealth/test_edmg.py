@@ -196,6 +196,50 @@ def test_a_crash_at_any_point_ends_in_one_registration(connected: Doctor, point:
     assert accepted(connected) == {"100": 1}
 
 
+def test_seven_misfortunes_at_once_end_in_the_seven_right_states(connected: Doctor) -> None:
+    """Outage, time-out after sending, 168, 140, 141, a crash and nothing at all, one at each mutuality."""
+    simulator = connected.simulator
+    recognised = [code for code in Mutuality.values if code != "500"]
+    simulator.add_person(connected.ssin, registered=["300"], recognised=recognised)
+    for code, kind, value in (
+        ("100", "outage", ""),
+        ("200", "hang-after-accept", ""),
+        ("400", "business", "140"),
+    ):
+        simulator.fault(kind, service="registration", value=value, ssin=connected.ssin, mutuality=code)
+    ask(connected)
+    now = timezone.now()
+    crashed = edmg._claim(row(connected, "600").pk, now)
+    assert crashed and edmg._verdict(crashed).state == State.REGISTERED, (
+        "and the worker dies before it says so"
+    )
+    assert send_all(connected, now=now) == {
+        "100": State.RETRYING,
+        "200": State.RETRYING,
+        "300": State.ALREADY_REGISTERED,
+        "400": State.REJECTED,
+        "500": State.RETRYING,
+        "600": State.SENDING,
+        "900": State.REGISTERED,
+    }
+    assert {code: row(connected, code).outcome_unknown for code in ("100", "200")} == {
+        "100": True,
+        "200": True,
+    }
+    assert accepted(connected) == {"200": 1, "600": 1, "900": 1}
+    assert send_all(connected, now=now + edmg.LEASE + timedelta(minutes=1)) == {
+        "100": State.REGISTERED,
+        "200": State.REGISTERED,
+        "300": State.ALREADY_REGISTERED,
+        "400": State.REJECTED,
+        "500": State.RETRYING,
+        "600": State.REGISTERED,
+        "900": State.REGISTERED,
+    }
+    assert [row(connected, code).result_code for code in ("300", "400", "500")] == ["168", "140", "141"]
+    assert accepted(connected) == dict.fromkeys(["100", "200", "600", "900"], 1)
+
+
 def test_a_paused_worker_does_not_overwrite_the_newer_attempt(connected: Doctor) -> None:
     ask(connected)
     now = timezone.now()
@@ -531,40 +575,3 @@ def test_no_call_is_made_in_a_web_request(
     client.get(reverse("ehealth:mailbox"))
     assert connected.simulator.calls() == before
     assert not database.in_atomic_block
-
-
-# --- everything at once -----------------------------------------------------------------------
-def test_seven_mixed_fates_end_in_the_right_states_with_one_registration_each(connected: Doctor) -> None:
-    """Outage, time-out after sending, 168, 140, 141, a crash, and one that goes well."""
-    simulator, ssin = connected.simulator, connected.ssin
-    simulator.add_person(ssin, registered=["300"], recognised=["100", "200", "300", "400", "600", "900"])
-    simulator.fault("outage", service="registration", ssin=ssin, mutuality="100", count=2)
-    simulator.fault("hang-after-accept", service="registration", ssin=ssin, mutuality="200", value="5")
-    simulator.fault("business", service="registration", ssin=ssin, mutuality="400", value="140")
-    rows = {row.mutuality: row for row in ask(connected)}
-    now = timezone.now()
-    crashed = edmg._claim(rows["600"].pk, now)
-    assert crashed
-    edmg._verdict(crashed)  # the mutuality accepts, the worker dies before it writes
-    assert send_all(connected, now=now) == {
-        "100": State.RETRYING,
-        "200": State.RETRYING,
-        "300": State.ALREADY_REGISTERED,
-        "400": State.REJECTED,
-        "500": State.RETRYING,
-        "600": State.SENDING,
-        "900": State.REGISTERED,
-    }
-    assert (row(connected, "200").outcome_unknown, row(connected, "500").result_code) == (True, "141")
-    for minutes in (2, 8, 30, 100):
-        send_all(connected, now=now + timedelta(minutes=minutes))
-    assert states(connected) == {
-        "100": State.REGISTERED,
-        "200": State.REGISTERED,
-        "300": State.ALREADY_REGISTERED,
-        "400": State.REJECTED,
-        "500": State.RETRYING,
-        "600": State.REGISTERED,
-        "900": State.REGISTERED,
-    }
-    assert accepted(connected) == dict.fromkeys(["100", "200", "600", "900"], 1)

@@ -1,218 +1,407 @@
-"""A hostile platform behind the portal's own actions: nothing it says registers anybody or opens a session.
+"""A hostile platform against the portal's own actions: nothing it says completes a registration, opens a
+session or fills a mailbox, every call ends in time, and the same process goes on to do it right.
 
-Each group ends with a true answer in the same process, so that a worker that was harmed would show.
+Hostile answers come in rounds of seven, one per mutuality; then all seven are completed at the simulator.
 """
 
 from __future__ import annotations
 
-import re
+import socket
+import ssl
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
+from typing import TypeVar
 
 import pytest
 from django.utils import timezone
 from pytest_django.fixtures import Settings
 
-from accounts.models import User
 from ehealth import custody
-from ehealth.actions import connection, edmg, sessions
+from ehealth.actions import connection, edmg, mailbox
+from ehealth.client.errors import Malformed, NotAuthentic, PlatformError, Unreachable
 from ehealth.client.platform import Identity
 from ehealth.configuration import platform
-from ehealth.models import EdmgRegistration, Exchange, Keystore
+from ehealth.models import EdmgRegistration, Keystore, Mailbox, MailboxMessage, Mutuality, PlatformSession
 from tests.ehealth.client import parties
+from tests.ehealth.client.answers import FALSE, MISSHAPEN, Asked, Case
 from tests.ehealth.client.servers import XML, Answer, answering, misbehaving
-from tests.ehealth.client.test_assertions import VARIANTS
-from tests.ehealth.client.test_conversation import ACCEPTED, BAD, FALSE, registered, soap, token, verdict
-from tests.ehealth.client.test_transport import CASES
+from tests.ehealth.client.test_assertions import ODD_SHAPES, VARIANTS, WRONG_CONTENT
+from tests.ehealth.client.test_conversation import BAD, token
+from tests.ehealth.client.test_transport import (
+    CASES,
+    HEAD,
+    Behaviour,
+    authority,
+    drips,
+    over_tls,
+    says,
+    silent,
+)
 from tests.ehealth.client.test_xml import HOSTILE
-from tests.ehealth.conftest import Doctor
-from tests.ehealth.test_edmg import ask, row
+from tests.ehealth.conftest import NUMBERS, Doctor
+from tests.ehealth.test_edmg import accepted, ask, send_all, states
 from tests.platform import Simulator
-from tests.practitioners.factories import PractitionerFactory
+from tests.practitioners.factories import PractitionerFactory, nihii
 
 pytestmark = pytest.mark.django_db(transaction=True)
-OPEN = {"retrying", "needs_action"}
-# The closed set: what each hostile answer may end as.
-ENDS = {"unreachable", "timed_out", "malformed", "not_authentic", "SOA-03006"}
 State = EdmgRegistration.State
+USUAL, SHORT = (2.0, 2.0, 4.0), (2.0, 1.0, 1.5)
+MARGIN = 3.0
+T = TypeVar("T")
+UNSETTLED = {State.RETRYING, State.NEEDS_ACTION}
+PASSING = {"unreachable", "timed_out", "not_authentic", "malformed"}
 
 
-def ours(request: bytes, business: bytes, **how: str) -> Answer:
-    """An answer to the very request that came in."""
-    found = re.search(rb'RegisterToMycarenetServiceRequest[^>]* Id="(_\w+)"', request)
-    assert found
-    return registered(business, answers=found[1].decode(), **how)
+def batches(cases: dict[str, T]) -> list[list[str]]:
+    """The names of the cases, four rounds of seven for each doctor."""
+    names = list(cases)
+    return [names[at : at + 28] for at in range(0, len(names), 28)]
 
 
-def bodies() -> dict[str, Callable[[bytes], Answer]]:
-    """Hostile answers to a registration: XML not to be read, SOAP against the contract, false content."""
-    raw = {f"raw: {name}": lambda _b, data=data: (200, XML, data) for name, data in HOSTILE.items()}
-    enveloped = {
-        f"in a body: {name}": lambda _b, data=data: (200, XML, soap("@").replace(b"@", data))
-        for name, data in HOSTILE.items()
-        if name not in ("empty", "no XML")
-    }
-    false = {f"false: {name}": lambda _b, answer=answer: answer for name, (answer, _) in FALSE.items()}
-    broken = {f"broken: {name}": lambda _b, answer=answer: answer for name, (answer, _) in BAD.items()}
-    aimed: dict[str, Callable[[bytes], Answer]] = {
-        "another doctor's success": lambda b: ours(b, verdict(ACCEPTED, "19999916002")),
-        "another service's success": lambda b: ours(b, verdict(ACCEPTED.replace("GMD", "MDA"))),
-        "a success twice": lambda b: ours(b, verdict(ACCEPTED * 2)),
-        "a success of unknown kind": lambda b: ours(b, verdict(ACCEPTED.replace("SUCCESS", "success"))),
-        "a success with a false digest": lambda b: ours(
-            b, verdict(ACCEPTED), encoding=' ContentEncoding="none" HashValue="AAAA"'
-        ),
-        "a success to another reference": lambda b: ours(
-            b, verdict(ACCEPTED), echo="<c:InputReference>x</c:InputReference>"
-        ),
-        "a success with an error status": lambda b: (500, *ours(b, verdict(ACCEPTED))[1:]),
-        "a success in a wrapper": lambda b: (
-            200, XML, ours(b, verdict(ACCEPTED))[2].replace(b"<s:Body>", b"<s:Body><w>", 1).replace(
-                b"</s:Body>", b"</w></s:Body>", 1
-            ),
-        ),
-        "a success in the header": lambda b: (
-            200, XML, ours(b, verdict(ACCEPTED))[2].replace(b"<s:Body>", b"<s:Header>", 1).replace(
-                b"</s:Body>", b"</s:Header><s:Body/>", 1
-            ),
-        ),
-    }  # fmt: skip
-    return raw | enveloped | false | broken | aimed
+def turns(doctor: Doctor, names: list[str]) -> Iterator[tuple[str, str]]:
+    """Each case with the mutuality whose turn it is; after each round, all seven are due again."""
+    for at, name in enumerate(names):
+        if at and at % len(Mutuality.values) == 0:
+            edmg.retry_now(user=doctor.user, by=doctor.user, now=timezone.now())
+        yield Mutuality.values[at % len(Mutuality.values)], name
+
+
+def document(octets: bytes) -> Case:
+    return lambda _asked: (200, XML, octets), Malformed
+
+
+def inside(octets: bytes) -> Case:
+    return lambda asked: asked.answered(octets), Malformed
+
+
+BODIES: dict[str, Case] = {
+    **FALSE,
+    **MISSHAPEN,
+    **{f"an answer that is: {name}": document(octets) for name, octets in HOSTILE.items()},
+    **{f"a content that is: {name}": inside(octets) for name, octets in HOSTILE.items()},
+}
+
+
+def test_there_are_enough_hostile_bodies_envelopes_and_servers() -> None:
+    assert len(BODIES) >= 35 and len(TOKENS) >= 16 and len(SERVERS) >= 12
+
+
+def use(settings: Settings, address: str, timeouts: tuple[float, float, float] = USUAL) -> None:
+    """From now on the platform is at this address."""
+    settings.EHEALTH_BASE_URLS, settings.EHEALTH_TIMEOUTS = [address], timeouts
+    platform.cache_clear()
 
 
 @pytest.fixture
-def doctor(simulator: Simulator, settings: Settings, transactional_db: None) -> Doctor:
-    """A connected doctor with the numbers that the hostile answers are about; short time limits."""
-    settings.EHEALTH_TIMEOUTS = (1.0, 1.0, 1.5)
-    platform.cache_clear()
-    practitioner = PractitionerFactory(ssin=parties.SSIN, nihii=parties.NIHII)
-    simulator.add_person(parties.SSIN, first_name="A", last_name="B", nihii11=parties.NIHII)
-    made = Doctor(simulator, practitioner.user, parties.SSIN, parties.NIHII)
-    made.connect(auto=True)
-    ask(made)
-    return made
-
-
-def turn_to(settings: Settings, address: str) -> None:
-    settings.EHEALTH_BASE_URLS = [address.removesuffix("/service")]
+def connected(doctor: Doctor, settings: Settings) -> Iterator[Doctor]:
+    """A doctor with a live session who has asked for seven registrations."""
+    doctor.connect(auto=True)
+    ask(doctor)
+    yield doctor
     platform.cache_clear()
 
 
-def send(doctor: Doctor) -> str:
-    """The first row once more, from the queue; its state."""
-    now = timezone.now()
-    first = EdmgRegistration.objects.filter(user=doctor.user, mutuality="100")
-    first.update(state=State.QUEUED, queued_at=now, next_attempt_at=now, attempts=0)
+def send(doctor: Doctor, mutuality: str, within: float = USUAL[2]) -> tuple[str, str]:
+    """One registration as a worker sends it: state and code. It must be over in time."""
+    row = EdmgRegistration.objects.get(user=doctor.user, mutuality=mutuality)
     begun = time.monotonic()
-    edmg.send(pk=row(doctor).pk, now=now)
-    assert time.monotonic() - begun < 35
-    return str(row(doctor).state)
+    edmg.send(pk=row.pk, now=timezone.now())
+    assert time.monotonic() - begun < within + MARGIN
+    row.refresh_from_db()
+    return row.state, row.result_code
 
 
-def goes_on(doctor: Doctor, settings: Settings) -> None:
-    """The same process registers as soon as the true platform answers, and once only."""
-    turn_to(settings, doctor.simulator.base_url)
-    assert send(doctor) in EdmgRegistration.DONE, row(doctor).result_code
-    assert doctor.simulator.accepted()[(doctor.nihii, "100")] == 1
+def completes_all(doctor: Doctor, settings: Settings) -> None:
+    """The same process, at the simulator: every registration is accepted once."""
+    assert set(states(doctor).values()) & {State.REGISTERED, State.ALREADY_REGISTERED} == set()
+    assert set(states(doctor).values()) <= {*UNSETTLED, State.QUEUED}
+    use(settings, doctor.simulator.base_url)
+    edmg.retry_now(user=doctor.user, by=doctor.user, now=timezone.now())
+    assert set(send_all(doctor).values()) == {State.REGISTERED}
+    assert accepted(doctor) == dict.fromkeys(Mutuality.values, 1)
 
 
-def test_no_hostile_body_registers(doctor: Doctor, settings: Settings) -> None:
-    hostile = bodies()
-    assert len(hostile) >= 35
-    wrong = {}
-    for name, answer in hostile.items():
-        with answering(answer) as (address, seen):
-            turn_to(settings, address)
-            if send(doctor) not in OPEN or row(doctor).result_code not in ENDS or len(seen.bodies) != 1:
-                wrong[name] = (row(doctor).state, row(doctor).result_code)
-    assert wrong == {}
-    goes_on(doctor, settings)
+def due(error: type[PlatformError]) -> tuple[set[str], set[str]]:
+    """States and codes that an error may lead to; of a fault, the code is the platform's own."""
+    if error in (NotAuthentic, Malformed):
+        return {State.RETRYING}, {"not_authentic" if error is NotAuthentic else "malformed"}
+    return {State.NEEDS_ACTION}, {"SUCCESS", "168", "Server", "SOA-03006"}
 
 
-def test_a_true_answer_of_the_same_server_registers(doctor: Doctor, settings: Settings) -> None:
-    """Without it, the test above could refuse everything."""
-    with answering(lambda body: ours(body, verdict(ACCEPTED))) as (address, _):
-        turn_to(settings, address)
-        assert send(doctor) == State.REGISTERED
+@pytest.mark.parametrize("names", batches(BODIES), ids=lambda names: names[0])
+def test_no_hostile_body_completes_a_registration(
+    connected: Doctor, settings: Settings, names: list[str]
+) -> None:
+    turn: list[Case] = []
+    with answering(lambda body: turn[-1][0](Asked.in_request(body, connected.nihii))) as (address, seen):
+        use(settings, address)
+        for mutuality, name in turns(connected, names):
+            turn.append(BODIES[name])
+            state, code = send(connected, mutuality)
+            wanted, codes = due(BODIES[name][1])
+            assert state in wanted and code in codes, (name, state, code)
+    assert len(seen.bodies) == len(names)
+    completes_all(connected, settings)
 
 
-def test_no_misbehaving_server_registers(doctor: Doctor, settings: Settings) -> None:
-    assert len(CASES) >= 12
-    for name, (behave, _expected) in CASES.items():
-        with misbehaving(behave) as address:
-            turn_to(settings, address)
-            assert send(doctor) in OPEN, name
-        assert row(doctor).result_code in ENDS, (name, row(doctor).result_code)
-        assert row(doctor).outcome_unknown, name
-    goes_on(doctor, settings)
+def test_nothing_is_fetched_for_a_hostile_body(connected: Doctor, settings: Settings) -> None:
+    fetched: list[str] = []
+    with misbehaving(lambda _connection, _over: fetched.append("fetched")) as canary:
+        attempts = [
+            f'<!DOCTYPE a SYSTEM "{canary}/a.dtd"><a/>',
+            f'<!DOCTYPE a [<!ENTITY e SYSTEM "{canary}/e">]><a>&e;</a>',
+            f'<!DOCTYPE a [<!ENTITY % p SYSTEM "{canary}/p">%p;]><a/>',
+            f'<?xml-stylesheet href="{canary}/x.xsl" type="text/xsl"?><a/>',
+            f'<a xmlns:i="http://www.w3.org/2001/XInclude"><i:include href="{canary}/i"/></a>',
+            '<a xmlns:i="http://www.w3.org/2001/XInclude"><i:include href="file:///etc/passwd"/></a>',
+            f'<a xmlns:x="http://www.w3.org/2001/XMLSchema-instance" x:schemaLocation="urn:a {canary}/s"/>',
+        ]
+        turn: list[str] = []
+        with answering(lambda _body: (200, XML, turn[-1].encode())) as (address, _seen):
+            use(settings, address)
+            for mutuality, text in zip(Mutuality.values, attempts, strict=True):
+                turn.append(text)
+                assert send(connected, mutuality) == (State.RETRYING, "malformed"), text
+    assert fetched == []
+    completes_all(connected, settings)
+
+
+# The token: forged, wrapped, moved, of somebody else.
+
+
+def well_signed(**changes: object) -> Callable[[Identity], bytes]:
+    def make(holder: Identity) -> bytes:
+        return parties.signed_by_xmlsec(parties.unsigned_assertion(holder, **changes))  # type: ignore[arg-type]
+
+    return make
+
+
+def altered(change: Callable[[bytes], bytes]) -> Callable[[Identity], bytes]:
+    return lambda holder: change(well_signed()(holder))
+
+
+def shaped(shape: Callable[[str], str]) -> Callable[[Identity], bytes]:
+    return lambda holder: parties.signed_by_xmlsec(parties.unsigned_assertion(holder), shape=shape)
+
+
+def of_tomorrow(holder: Identity) -> bytes:
+    return well_signed(born=timezone.now() + timedelta(days=1))(holder)
+
+
+TOKENS: dict[str, Callable[[Identity], bytes]] = {
+    **{name: altered(change) for name, change in VARIANTS.items()},
+    **{f"shape: {name}": shaped(shape) for name, shape in ODD_SHAPES.items()},
+    **{f"content: {name}": well_signed(**changes) for name, changes in WRONG_CONTENT.items()},
+    "content: not yet valid": of_tomorrow,
+    "another key": lambda holder: well_signed()(replace(parties.identity("p384"), ssin=holder.ssin)),
+    "two of them": lambda holder: well_signed()(holder) * 2,
+    "none": lambda _holder: b"<a/>",
+}
+# What is no answer of an STS at all is left before anybody looks at signatures.
+OUTSIDE_THE_SCHEMA = {
+    "original inside the forged",
+    "original inside advice",
+    "forged inside the original",
+    "signature moved first",
+    "signature one level down",
+    "signature doubled",
+    "none",
+}
+
+
+@pytest.fixture
+def holder(
+    simulator: Simulator, transactional_db: None, settings: Settings, tmp_path: Path
+) -> Iterator[Doctor]:
+    """A doctor with the numbers of the forged tokens, whose portal trusts the forger's STS key as well."""
+    number = nihii(next(NUMBERS))
+    row = PractitionerFactory(ssin=parties.SSIN, nihii=number)
+    simulator.add_person(
+        row.ssin, first_name=row.user.first_name, last_name=row.user.last_name, nihii11=number
+    )
+    both = tmp_path / "both.pem"
+    both.write_bytes(simulator.sts_certificate + parties.pem(parties.sts()[1]))
+    settings.EHEALTH_STS_CERTIFICATES_FILE = str(both)
+    platform.cache_clear()
+    yield Doctor(simulator, row.user, row.ssin, number)
+    platform.cache_clear()
 
 
 def identity(doctor: Doctor) -> Identity:
-    return custody.identity(Keystore.objects.in_force().get(user=doctor.user), doctor.ssin)
+    return custody.identity(Keystore.objects.get(user=doctor.user), doctor.ssin)
 
 
-def good_token(doctor: Doctor) -> bytes:
-    claims = parties.attributes(doctor.ssin, doctor.nihii)
-    return parties.signed_by_xmlsec(parties.unsigned_assertion(identity(doctor), claims=claims))
+@pytest.mark.parametrize("names", batches(TOKENS), ids=lambda names: names[0])
+def test_no_hostile_token_serves_a_registration(holder: Doctor, settings: Settings, names: list[str]) -> None:
+    holder.connect(auto=True)
+    ask(holder)
+    me, turn = identity(holder), []
+    with answering(lambda body: token(body, holder=turn[-1])) as (address, seen):
+        use(settings, address)
+        for mutuality, name in turns(holder, names):
+            PlatformSession.objects.update(assertion=None)
+            turn.append(TOKENS[name](me))
+            wanted = "malformed" if name in OUTSIDE_THE_SCHEMA else "not_authentic"
+            assert send(holder, mutuality) == (State.RETRYING, wanted), name
+    assert len(seen.bodies) == len(names)
+    assert not PlatformSession.objects.exclude(assertion=None).exists()
+    completes_all(holder, settings)
 
 
-def trust_another_sts(settings: Settings, folder: Path) -> None:
-    file = folder / "another-sts.pem"
-    file.write_bytes(parties.pem(parties.sts()[1]))
-    settings.EHEALTH_STS_CERTIFICATES_FILE = str(file)
+def test_a_good_token_and_a_good_answer_of_the_same_server_would_have_been_taken(
+    holder: Doctor, settings: Settings
+) -> None:
+    """The tables above are refused for what is wrong in them, not because of who answers."""
+    type(holder.user.practitioner).objects.update(nihii=parties.NIHII)
+    holder.simulator.add_person(holder.ssin, nihii11=parties.NIHII)
+    holder.connect(auto=True)
+    ask(holder)
+    PlatformSession.objects.update(assertion=None)
+    good = well_signed()(identity(holder))
+
+    def answer(body: bytes) -> Answer:
+        if b"RequestSecurityToken" in body:
+            return token(body, holder=good)
+        return Asked.in_request(body, parties.NIHII).answered()
+
+    with answering(answer) as (address, _seen):
+        use(settings, address)
+        assert send(holder, "100") == (State.REGISTERED, "")
 
 
-def test_no_wrapped_or_altered_token_is_used(doctor: Doctor, settings: Settings, tmp_path: Path) -> None:
-    assert len(VARIANTS) >= 16
-    trust_another_sts(settings, tmp_path)
-    keystore = Keystore.objects.in_force().get(user=doctor.user)
-    for name, change in VARIANTS.items():
-        forged = change(good_token(doctor))
-        with answering(lambda body, data=forged: token(body, holder=data)) as (address, seen):
-            turn_to(settings, address)
-            sessions.drop_assertion(keystore_id=keystore.pk)
-            assert send(doctor) in OPEN, name
-            assert len(seen.bodies) == 1, name
-        assert row(doctor).result_code in ("not_authentic", "malformed"), (name, row(doctor).result_code)
-        keystore.session.refresh_from_db()
-        assert keystore.session.assertion is None, name
-    true = good_token(doctor)
-    with answering(lambda body: token(body, holder=true)) as (address, _):
-        turn_to(settings, address)
-        assert sessions.ensure_session(user=doctor.user, now=timezone.now())
+def test_no_hostile_token_puts_a_keystore_in_force(holder: Doctor, settings: Settings) -> None:
+    stored = holder.upload(auto=True)
+    me, now, turn = identity(holder), timezone.now(), []
+    with answering(lambda body: token(body, holder=turn[-1])) as (address, _seen):
+        use(settings, address)
+        for name in ("original hidden in ds:Object", "signed by a stranger", "number changed"):
+            turn.append(TOKENS[name](me))
+            connection.test(keystore_pk=stored.pk, now=now)
+            stored.refresh_from_db()
+            assert (stored.state, stored.result_code) == (Keystore.State.TESTING, "not_authentic"), name
+            now = stored.next_attempt_at + timedelta(seconds=1)
+    use(settings, holder.simulator.base_url)
+    connection.test(keystore_pk=stored.pk, now=now)
+    stored.refresh_from_db()
+    assert stored.state == Keystore.State.ACTIVE
 
 
-def test_no_forged_token_connects_a_keystore(doctor: Doctor, settings: Settings) -> None:
-    """Signed by somebody who is not the STS of the settings: the keystore stays in test."""
-    data, forged = doctor.simulator.keystore(doctor.ssin), good_token(doctor)
-    with answering(lambda body: token(body, holder=forged)) as (address, _):
-        turn_to(settings, address)
-        stored = doctor.upload(data, auto=True)
-        connection.test(keystore_pk=stored.pk, now=timezone.now())
-        stored.refresh_from_db()
-    assert (stored.state, stored.result_code) == (Keystore.State.TESTING, "not_authentic")
+@pytest.mark.parametrize("moved_into", ["object", "advice", "beside"])
+def test_the_wrapped_token_of_the_simulator_is_recognised(doctor: Doctor, moved_into: str) -> None:
+    stored = doctor.upload()
+    doctor.simulator.fault("wrapped-signature", value=moved_into, ssin=doctor.ssin)
+    connection.test(keystore_pk=stored.pk, now=timezone.now())
+    stored.refresh_from_db()
+    code = "malformed" if moved_into == "advice" else "not_authentic"
+    assert (stored.state, stored.result_code) == (Keystore.State.TESTING, code)
+    connection.test(keystore_pk=stored.pk, now=stored.next_attempt_at + timedelta(seconds=1))
+    stored.refresh_from_db()
+    assert stored.state == Keystore.State.ACTIVE
+
+
+# The mailbox.
+
+BOXES: dict[str, Answer] = {
+    **{name: answer for name, (answer, _error) in BAD.items() if name != "another answer"},
+    **{name: (200, XML, HOSTILE[name]) for name in ("entity bomb", "external entity", "deep", "no XML")},
+}
+
+
+def test_no_hostile_answer_fills_a_mailbox(doctor: Doctor, settings: Settings) -> None:
+    doctor.connect(auto=True)
+    doctor.simulator.add_messages(doctor.ssin, 2)
+    box = Mailbox.objects.get(user=doctor.user)
+    turn: list[Answer] = []
+    with answering(lambda _body: turn[-1]) as (address, _seen):
+        use(settings, address)
+        for failures, (name, answer) in enumerate(BOXES.items(), start=1):
+            turn.append(answer)
+            Mailbox.objects.update(next_poll_at=timezone.now() - timedelta(seconds=1))
+            assert mailbox.poll_due(now=timezone.now()) == 1, name
+            box.refresh_from_db()
+            assert box.failures == failures and box.result_code in PASSING | {"SOA-03006"}, name
+    assert not MailboxMessage.objects.exists()
+    use(settings, doctor.simulator.base_url)
+    Mailbox.objects.update(next_poll_at=timezone.now() - timedelta(seconds=1))
+    mailbox.poll_due(now=timezone.now())
+    box.refresh_from_db()
+    assert box.failures == 0 and MailboxMessage.objects.count() == 2
+
+
+# The server itself.
+
+
+def floods(start: bytes, piece: bytes) -> Behaviour:
+    """As much as the other side takes, without an end."""
+
+    def behave(talk: socket.socket, over: threading.Event) -> None:
+        talk.sendall(start)
+        while not over.is_set():
+            talk.sendall(piece * 100)
+
+    return behave
+
+
+SERVERS: dict[str, tuple[Behaviour, type[PlatformError]]] = {
+    **CASES,
+    "sends headers without end": (floods(HEAD, b"X-A: b\r\n"), Unreachable),
+    "sends one header without end": (floods(HEAD + b"X-A: ", b"bbbbbbbb"), Unreachable),
+    "sends a body without end": (floods(HEAD + b"\r\n", b"<a/>"), Malformed),
+    "announces less than it sends": (says(HEAD + b"Content-Length: 3\r\n\r\n<a><b/></a>"), Malformed),
+    "announces no number": (says(HEAD + b"Content-Length: many\r\n\r\n<a/>"), Malformed),
+    "announces two lengths": (
+        says(HEAD + b"Content-Length: 3\r\nContent-Length: 4\r\n\r\n<a/>"),
+        Unreachable,
+    ),
+}
+CODES = {"TimedOut": "timed_out", "Unreachable": "unreachable", "Malformed": "malformed"}
+
+
+@pytest.mark.parametrize("names", batches(SERVERS), ids=lambda names: names[0])
+def test_no_misbehaving_server_completes_a_registration_or_holds_the_worker(
+    connected: Doctor, settings: Settings, names: list[str]
+) -> None:
+    for mutuality, name in turns(connected, names):
+        behave, error = SERVERS[name]
+        with misbehaving(behave) as address:
+            use(settings, address, SHORT)
+            assert send(connected, mutuality, within=SHORT[2]) == (State.RETRYING, CODES[error.__name__]), (
+                name
+            )
+    completes_all(connected, settings)
+
+
+def test_a_server_that_does_not_prove_itself_is_not_spoken_to(
+    connected: Doctor, settings: Settings, tmp_path: Path
+) -> None:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(authority(tmp_path, "ours"))
+    other = authority(tmp_path, "other")
+    settings.EHEALTH_TLS_CA_FILE = str(other)
+    with misbehaving(over_tls(context), peek=True) as address:
+        use(settings, address.replace("http:", "https:"), SHORT)
+        assert send(connected, "100") == (State.RETRYING, "not_authentic")
+    with misbehaving(drips(b"\x16\x03\x03\x40\x00\x02\x00\x3f\xfc", b"\x00")) as address:
+        use(settings, address.replace("http:", "https:"), SHORT)
+        assert send(connected, "200") == (State.RETRYING, "timed_out")
+    with misbehaving(says(b"HTTP/1.1 200 OK\r\n\r\n"), peek=True) as address:
+        use(settings, address.replace("http:", "https:"), SHORT)
+        assert send(connected, "300") == (State.RETRYING, "unreachable")
+    settings.EHEALTH_TLS_CA_FILE = ""
+    completes_all(connected, settings)
 
 
 @pytest.mark.chaos
-def test_with_the_real_time_limits_a_dripping_server_holds_a_worker_for_half_a_minute_at_most(
-    doctor: Doctor, settings: Settings
+def test_with_the_time_limits_of_production_every_call_is_over_in_thirty_five_seconds(
+    connected: Doctor, settings: Settings
 ) -> None:
-    settings.EHEALTH_TIMEOUTS = (5.0, 15.0, 30.0)
-    with misbehaving(CASES["drips a sized body"][0]) as address:
-        turn_to(settings, address)
-        begun = time.monotonic()
-        assert send(doctor) == State.RETRYING
-        assert time.monotonic() - begun <= 35
-    call = Exchange.objects.filter(user=doctor.user, service="registration").latest("pk")
-    assert call.code == "timed_out" and 29_000 < call.milliseconds < 35_000
-
-
-def test_no_answer_makes_a_worker_forget_who_may_be_registered(doctor: Doctor, settings: Settings) -> None:
-    """A success while the account is closed: nothing was asked, nothing is written."""
-    with answering(lambda body: ours(body, verdict(ACCEPTED))) as (address, seen):
-        turn_to(settings, address)
-        closed = User.objects.get_queryset().filter(pk=doctor.user.pk)
-        closed.update(is_active=False, deactivated_at=timezone.now())
-        assert send(doctor) == State.WAITING
-    assert seen.bodies == []
+    slow = {"100": silent, "200": drips(HEAD + b"Content-Length: 100000\r\n\r\n", b"<")}
+    for mutuality, behave in slow.items():
+        with misbehaving(behave) as address:
+            use(settings, address, (5.0, 15.0, 30.0))
+            assert send(connected, mutuality, within=32.0) == (State.RETRYING, "timed_out")
+    completes_all(connected, settings)

@@ -154,6 +154,18 @@ def test_a_token_near_its_half_life_is_renewed_by_the_poll(polled: Doctor) -> No
     assert polled.simulator.calls("sts") == before + 1
 
 
+def test_a_renewal_refused_to_the_poll_asks_for_a_new_token_in_the_same_round(polled: Doctor) -> None:
+    PlatformSession.objects.update(not_before=timezone.now() - timedelta(hours=40))
+    polled.simulator.add_messages(polled.ssin, 1)
+    polled.simulator.fault("soa", service="sts", value="SOA-03007", ssin=polled.ssin)
+    poll()
+    rows = Exchange.objects.filter(user=polled.user, service="sts").order_by("pk")
+    assert list(rows.values_list("code", flat=True)) == ["OK", "SOA-03007", "OK"]
+    assert MailboxMessage.objects.filter(mailbox__user=polled.user).count() == 1
+    assert box(polled).result_code == ""
+    assert Keystore.objects.get(user=polled.user).next_attempt_at is None
+
+
 def test_a_certificate_refused_three_times_ends_the_polling(polled: Doctor) -> None:
     for _ in range(mailbox.REFUSALS):
         polled.simulator.fault("soa", value="SOA-01001", ssin=polled.ssin)

@@ -1,217 +1,199 @@
-"""One whole journey through the portal, kept message by message, and judged by others.
-
-Nothing of the client judges here: the schemas of the contract are read by lxml, the signatures by xmlsec and
-signxml, the keys taken from the keystore by OpenSSL's own reader.
-"""
+"""One whole journey through the portal's own actions and tasks, captured, and judged by others."""
 
 from __future__ import annotations
 
-import base64
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
-from email import message_from_bytes
 from pathlib import Path
 
 import pytest
-import xmlsec
-from cryptography.hazmat.primitives.serialization import Encoding, pkcs12
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import pkcs12
 from django.utils import timezone
 from lxml import etree
 from pytest_django.fixtures import Settings
-from signxml.verifier import SignatureConfiguration, XMLVerifier
 
 from accounts.actions.sections import section_version
-from billing.bank import BankAccount
-from ehealth import wsdl
-from ehealth.actions import connection, edmg, mailbox, round_trip, sessions
+from billing.bank import account
+from ehealth import conditions, tasks, wsdl
+from ehealth.actions import edmg, round_trip, sessions
 from ehealth.actions.exchanges import exchanges
 from ehealth.configuration import platform
-from ehealth.models import EdmgRegistration, Mailbox, Mutuality
+from ehealth.models import EdmgRegistration, Keystore, MailboxMessage, Mutuality, PlatformSession
 from tests.ehealth.conftest import Doctor
+from tests.ehealth.judge import ASSERTION, NO, Judge
 from tests.platform import PASSWORD
 
-OASIS = "http://docs.oasis-open.org/wss/2004/01/oasis-200401-wss"
-NS = {
-    "soap": "http://schemas.xmlsoap.org/soap/envelope/",
-    "wsse": f"{OASIS}-wssecurity-secext-1.0.xsd",
-    "wsu": f"{OASIS}-wssecurity-utility-1.0.xsd",
-    "ds": "http://www.w3.org/2000/09/xmldsig#",
-    "saml": "urn:oasis:names:tc:SAML:1.0:assertion",
-    "wst": "http://docs.oasis-open.org/ws-sx/ws-trust/200512",
-    "p": "urn:be:fgov:ehealth:mycarenet:commons:protocol:v2",
-}
-ENVELOPE = etree.XMLSchema(etree.parse(str(wsdl.path("envelope.xsd"))))
-BUSINESS = etree.XMLSchema(etree.parse(str(wsdl.path("registration-business.xsd"))))
-ASSERTION = re.compile(rb"<(?:\w+:)?Assertion[\s>].*?</(?:\w+:)?Assertion>", re.DOTALL)
-OPERATIONS = {
-    "sts-RequestSecurityToken",
-    "sts-RequestSecurityToken-Renew",
-    "etk-GetEtk",
-    "mailbox-getBoxInfo",
-    "mailbox-getMessagesList",
-    "mailbox-getFullMessage",
-    "mailbox-getMessageAcknowledgmentsStatus",
-    "mailbox-moveMessage",
-    "mailbox-deleteMessage",
-    "publication-sendMessage",
-    "registration-registerToMycarenetService",
-}
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.parametrize("kind", ["rsa", "p384"])]
+NAME = re.compile(r"(\d{6})-([a-z]+)-(\w+)-(request|response)\.xml")
+IBAN = "BE67001000001187"
+# The portal's key is the doctor's own: the token service has nothing to challenge.
+NOT_SPOKEN = {("sts", "Challenge")}
 
 
 @dataclass(frozen=True)
-class Exchanged:
-    """One call as it was kept: operation, request, envelope of the answer."""
+class Captured:
+    """One file."""
 
+    number: str
+    service: str
     operation: str
-    request: bytes
-    answer: bytes
+    octets: bytes
+
+    @property
+    def is_signed(self) -> bool:
+        return self.service != "etk"
+
+
+@dataclass(frozen=True)
+class Journey:
+    judge: Judge
+    requests: list[Captured]
+    responses: list[Captured]
 
 
 @pytest.fixture
-def captured(doctor: Doctor, settings: Settings, tmp_path: Path) -> Iterator[Path]:
+def journey(kind: str, new_doctor: Callable[[], Doctor], settings: Settings, tmp_path: Path) -> Journey:
+    """Everything the product ever asks the platform, by one doctor with a key of that kind."""
     settings.EHEALTH_CAPTURE_DIR = str(tmp_path / "captured")
     platform.cache_clear()
-    yield tmp_path / "captured"
-    platform.cache_clear()
-
-
-def journey(doctor: Doctor, kind: str) -> bytes:
-    """Connect, renew, register, poll, send to oneself; the keystore that was used."""
+    doctor = new_doctor()
     data = doctor.simulator.keystore(doctor.ssin, kind)
+    travel(doctor, data)
+    opened = pkcs12.load_pkcs12(data, PASSWORD.encode())
+    assert opened.cert is not None
+    sts = x509.load_pem_x509_certificate(doctor.simulator.sts_certificate)
+    requests, responses = read(tmp_path / "captured")
+    return Journey(Judge(opened.cert.certificate, sts), requests, responses)
+
+
+def travel(doctor: Doctor, data: bytes) -> None:
+    """Keystore, token, published key, box; renewal; list; seven registrations; a message to oneself."""
     stored = doctor.upload(data, auto=True)
-    now = timezone.now()
-    connection.test(keystore_pk=stored.pk, now=now)
-    live = sessions.ensure_session(user=doctor.user, now=now + timedelta(hours=13))
-    assert live
-    accounts = dict.fromkeys(Mutuality.values, BankAccount("BE67001000001187", "GEBABEBB", "typed"))
-    for row in edmg.request(
-        user=doctor.user, by=doctor.user, accounts=accounts, same_account=True, conditions_version="1",
-        language="fr", version=section_version(doctor.user, edmg.SECTION), now=now,
-    ):  # fmt: skip
-        edmg.send(pk=row.pk, now=now)
+    tasks.test_connection(pk=stored.pk)
+    stored.refresh_from_db()
+    assert stored.state == Keystore.State.ACTIVE, stored.result_code
     doctor.simulator.add_messages(doctor.ssin, 3)
-    Mailbox.objects.update(next_poll_at=now - timedelta(seconds=1))
-    mailbox.poll_due(now=now)
+    PlatformSession.objects.update(not_before=timezone.now() - timedelta(hours=40))
+    tasks.poll_due_mailboxes()
+    assert MailboxMessage.objects.filter(mailbox__user=doctor.user).count() == 3
+    register(doctor)
+    live = sessions.ensure_session(user=doctor.user, now=timezone.now())
+    assert live is not None
     with exchanges(doctor.user) as trace:
-        round_trip.run(known=platform(), live=live, trace=trace)
-    return data
+        round_trip.run(known=platform(), live=live, trace=trace, now=timezone.now())
 
 
-def kept(folder: Path) -> list[Exchanged]:
-    found = []
-    for request in sorted(folder.glob("*-request.xml")):
-        stem = request.name.removesuffix("-request.xml")
-        plain, packed = folder / f"{stem}-response.xml", folder / f"{stem}-response.mime"
-        answer = plain.read_bytes() if plain.exists() else root_of(packed.read_bytes())
-        operation = stem.split("-", 2)[2]
-        found.append(Exchanged(operation, request.read_bytes(), answer))
-    return found
-
-
-def root_of(packed: bytes) -> bytes:
-    """The envelope of an answer with attachments, by the mail reader of the standard library."""
-    first = message_from_bytes(packed).get_payload(0)
-    octets = first.get_payload(decode=True)
-    assert isinstance(octets, bytes)
-    return octets
-
-
-def verify(root: etree._Element, signature: etree._Element, certificate: bytes) -> None:
-    xmlsec.tree.add_ids(root, ["Id", "AssertionID"])
-    context = xmlsec.SignatureContext()
-    context.key = xmlsec.Key.from_memory(certificate, xmlsec.KeyFormat.CERT_PEM)
-    context.verify(signature)
-
-
-def judge(exchanged: Exchanged, holder: bytes, sts: bytes) -> None:
-    """The request and its answer keep to the contract; whatever is signed was signed by whom it must."""
-    for message in (exchanged.request, exchanged.answer):
-        ENVELOPE.assertValid(etree.fromstring(message))
-    root = etree.fromstring(exchanged.request)
-    security = root.find("soap:Header/wsse:Security", NS)
-    if exchanged.operation == "etk-GetEtk":
-        assert security is None
-        return
-    verify(root, security.find("ds:Signature", NS), holder)
-    is_token = exchanged.operation.startswith("sts-")
-    config = SignatureConfiguration(
-        location=f"./{{{NS['soap']}}}Header/{{{NS['wsse']}}}Security/", expect_references=3 if is_token else 2
-    )
-    signed = XMLVerifier().verify(
-        exchanged.request, x509_cert=holder.decode(), expect_config=config, id_attribute="Id",
-        validate_schema=False,
+def register(doctor: Doctor) -> None:
+    edmg.request(
+        user=doctor.user, by=doctor.user, accounts=dict.fromkeys(Mutuality.values, account(IBAN)),
+        same_account=True, conditions_version=conditions.VERSION, language="fr",
+        version=section_version(doctor.user, edmg.SECTION), now=timezone.now(),
     )  # fmt: skip
-    covered = [etree.QName(found.signed_xml).localname for found in signed]
-    assert covered == ["Timestamp", "Body", "BinarySecurityToken"][: len(covered)]
-    for message in (exchanged.request, exchanged.answer):
-        for octets in ASSERTION.findall(message):
-            token = etree.fromstring(octets)
-            verify(token, token.find("ds:Signature", NS), sts)
-    if exchanged.operation.startswith("registration-"):
-        judge_detail(root, holder)
+    rows = EdmgRegistration.objects.filter(user=doctor.user)
+    for pk in list(rows.values_list("pk", flat=True)):
+        tasks.register(pk=pk)
+    assert set(rows.values_list("state", flat=True)) == {EdmgRegistration.State.REGISTERED}
 
 
-def judge_detail(root: etree._Element, holder: bytes) -> None:
-    """The business content keeps to its schema, and the doctor's XAdES covers it through the base64."""
-    detail, xades = root.find(".//p:Detail", NS), root.find(".//p:Xades", NS)
-    BUSINESS.assertValid(etree.fromstring(base64.b64decode(detail.text)))
-    signature = base64.b64decode(xades.text)
-    opening = f'<all><Detail Id="{detail.get("Id")}">{detail.text}</Detail>'.encode()
-    together = etree.fromstring(opening + signature + b"</all>")
-    verify(together, together[1], holder)
+def read(folder: Path) -> tuple[list[Captured], list[Captured]]:
+    found: dict[str, list[Captured]] = {"request": [], "response": []}
+    for path in sorted(folder.glob("*.xml")):
+        name = NAME.fullmatch(path.name)
+        assert name, path.name
+        found[name[4]].append(Captured(name[1], name[2], name[3], path.read_bytes()))
+    return found["request"], found["response"]
 
 
-@pytest.mark.parametrize("kind", ["rsa", "p384"])
-def test_every_message_of_a_journey_is_accepted_by_other_judges(
-    doctor: Doctor, captured: Path, kind: str
-) -> None:
-    opened = pkcs12.load_key_and_certificates(journey(doctor, kind), PASSWORD.encode())
-    assert opened[1] is not None
-    holder, sts = opened[1].public_bytes(Encoding.PEM), doctor.simulator.sts_certificate
-    exchanged = kept(captured)
-    assert {each.operation for each in exchanged} == OPERATIONS
-    for each in exchanged:
-        judge(each, holder, sts)
-    done = EdmgRegistration.objects.filter(user=doctor.user).values_list("state", flat=True)
-    assert set(done) == {"registered"} and len(done) == 7
-    given = {
-        octets for each in exchanged if "sts-" in each.operation for octets in ASSERTION.findall(each.answer)
+def contract() -> set[tuple[str, str]]:
+    """Service and operation of everything the contract has, but what the product does not speak."""
+    tag = "{http://schemas.xmlsoap.org/wsdl/}"
+    return {
+        (name.removesuffix(".wsdl"), operation.get("name", ""))
+        for name in wsdl.names() if name.endswith(".wsdl")
+        for operation in etree.parse(str(wsdl.path(name))).iterfind(f"{tag}portType/{tag}operation")
+    } - NOT_SPOKEN  # fmt: skip
+
+
+def test_what_leaves_is_right_in_the_eyes_of_others(journey: Journey) -> None:
+    pairs = [
+        [(one.number, one.service, one.operation) for one in side]
+        for side in (journey.requests, journey.responses)
+    ]
+    assert pairs[0] == pairs[1]
+    assert [one.number for one in journey.requests] == [
+        f"{n:06}" for n in range(1, len(journey.requests) + 1)
+    ]
+    assert {(one.service, one.operation) for one in journey.requests} == contract()
+    assert sum(one.service == "registration" for one in journey.requests) == len(Mutuality.values)
+    for sent in journey.requests:
+        journey.judge.request(sent.octets, signed=sent.is_signed)
+    for got in journey.responses:
+        journey.judge.response(got.octets)
+
+
+def test_a_token_travels_byte_for_byte_as_it_was_issued(journey: Journey) -> None:
+    issued = [found[0] for one in journey.responses for found in ASSERTION.finditer(one.octets)]
+    types = [
+        b"/Issue<" in one.octets or b"/Renew<" not in one.octets
+        for one in journey.requests
+        if one.service == "sts"
+    ]
+    assert types == [True, False] and len(set(issued)) == 2
+    tested, renewed = issued
+    for sent in journey.requests:
+        carried = [found[0] for found in ASSERTION.finditer(sent.octets)]
+        if sent.service == "sts":
+            assert carried == ([tested] if b"/Renew<" in sent.octets else [])
+        elif sent.is_signed:
+            assert len(carried) == 1 and carried[0] in (tested, renewed)
+    used = {
+        found[0]
+        for one in journey.requests
+        if one.service != "sts"
+        for found in ASSERTION.finditer(one.octets)
     }
-    carried = {octets for each in exchanged for octets in ASSERTION.findall(each.request)}
-    assert carried <= given and len(given) == 2
+    assert used == {tested, renewed}
 
 
-def test_the_judges_see_a_changed_byte(doctor: Doctor, captured: Path) -> None:
-    opened = pkcs12.load_key_and_certificates(journey(doctor, "rsa"), PASSWORD.encode())
-    assert opened[1] is not None
-    holder, sts = opened[1].public_bytes(Encoding.PEM), doctor.simulator.sts_certificate
-    changes: dict[str, Callable[[bytes], bytes]] = {
-        "mailbox-getMessagesList": lambda data: data.replace(b"<EndIndex>100<", b"<EndIndex>99<"),
-        "publication-sendMessage": lambda data: data.replace(b">INSS<", b">NIHII<"),
-        "sts-RequestSecurityToken-Renew": lambda data: data.replace(b"surname", b"surnane"),
-        "registration-registerToMycarenetService": lambda data: data.replace(b">100</", b">300</"),
-    }
-    by_name = {each.operation: each for each in kept(captured)}
-    for operation, change in changes.items():
-        good = by_name[operation]
-        changed = Exchanged(operation, change(good.request), good.answer)
-        if operation.startswith("registration"):
-            changed = next(
-                Exchanged(operation, change(each.request), each.answer)
-                for each in kept(captured)
-                if each.operation == operation and change(each.request) != each.request
-            )
-        assert changed.request != good.request
-        with pytest.raises((xmlsec.Error, etree.DocumentInvalid)):
-            judge(changed, holder, sts)
+def texts(octets: bytes, start: int, end: int) -> list[int]:
+    """Where the texts between two places begin."""
+    found = re.finditer(rb">([A-Za-z0-9])[^<>]*<", octets[:end])
+    return [each.start(1) for each in found if each.start() >= start]
 
 
-def test_nothing_is_kept_outside_a_simulation(settings: Settings) -> None:
-    from django.core.checks import run_checks
+def signed_texts(octets: bytes) -> list[int]:
+    """Where the texts begin that some signature covers, or that are one."""
+    places = texts(octets, octets.rindex(b"Body "), len(octets))
+    places.append(octets.index(b"Created>") + len(b"Created>"))
+    for found in ASSERTION.finditer(octets):
+        # The certificate that the token service encloses behind its signature is no part of what it signs.
+        places += texts(octets, found.start(), octets.index(b"</ds:SignatureValue>", found.start()) + 1)
+    return places
 
-    settings.EHEALTH_CAPTURE_DIR, settings.EHEALTH_ENVIRONMENT = "captured", "acceptance"
-    settings.EHEALTH_BASE_URLS = ["https://services-acpt.ehealth.fgov.be"]
-    assert any("EHEALTH_CAPTURE_DIR" in error.msg for error in run_checks())
+
+def test_one_changed_byte_anywhere_and_the_judge_says_no(journey: Journey) -> None:
+    once = {one.operation: one.octets for one in journey.requests if one.is_signed}
+    assert len(once) == len(contract()) - 1
+    changed = 0
+    for octets in once.values():
+        for place in signed_texts(octets):
+            other = b"1" if octets[place : place + 1] != b"1" else b"2"
+            with pytest.raises(NO):
+                journey.judge.request(octets[:place] + other + octets[place + 1 :])
+            changed += 1
+    assert changed > 100
+
+
+def test_a_signature_under_another_content_is_refused_too(journey: Journey) -> None:
+    """What lies in a registration has its own signature, which the one of the message does not replace."""
+    first, second = [one.octets for one in journey.requests if one.service == "registration"][:2]
+    detail = re.compile(rb"(Detail [^>]*>)([^<]+)")
+    journey.judge.content(etree.fromstring(second))
+    found = detail.search(first)
+    assert found
+    other = found[2][:-40] + bytes(reversed(found[2][-40:-36])) + found[2][-36:]
+    with pytest.raises(NO):
+        journey.judge.content(etree.fromstring(first.replace(found[2], other)))

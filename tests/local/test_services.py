@@ -172,6 +172,14 @@ def test_what_is_given_from_outside_wins(tmp_path: Path) -> None:
     assert "DATABASE_URL" not in made and "SECRET_KEY_FILE" not in made
 
 
+def test_messages_are_captured_only_where_somebody_asked(tmp_path: Path) -> None:
+    places = Places(tmp_path / "var")
+    places.make()
+    given = {"given": {}, "port": 8000, "database": "x", "broker": "x", "simulator": "http://x"}
+    assert "EHEALTH_CAPTURE_DIR" not in for_children(places, **given)
+    assert for_children(places, **given, capture="/x")["EHEALTH_CAPTURE_DIR"] == "/x"
+
+
 def test_starting_over_forgets_everything_but_the_lock(tmp_path: Path) -> None:
     places = Places(tmp_path / "var")
     places.make()

@@ -116,7 +116,10 @@ def test_kinds_differ_where_they_say(authority: pki.Pki) -> None:
     assert NOW < certificate(authority, "near-expiry").not_valid_after_utc < NOW + timedelta(days=90)
     assert pki.owner_of(certificate(authority, "organisation")) == ("NIHII-MEDICAL_HOUSE", "71000012")
     assert "ZetesConfidens" in certificate(authority, "production-issuer").issuer.rfc4514_string()
-    for kind in ("foreign-ca", "production-issuer"):
+    issuer = certificate(authority, "acceptance-issuer").issuer.rfc4514_string()
+    assert "TEST-ZetesConfidens-eHealth acceptance" in issuer
+    assert pki.owner_of(certificate(authority, "other-person")) == ("SSIN", pki.OTHER_PERSON[0])
+    for kind in ("foreign-ca", "acceptance-issuer", "production-issuer"):
         with pytest.raises(ValueError):
             certificate(authority, kind).verify_directly_issued_by(authority.ca.certificate)
     with pytest.raises(ValueError, match="unknown kind"):

@@ -12,6 +12,9 @@ import pytest
 from cryptography.hazmat.primitives.serialization import pkcs12
 from lxml import etree
 
+from ehealth.simulator.__main__ import _parser
+from ehealth.simulator.control import calm
+from ehealth.simulator.faults import USUAL_SHARE
 from tests.platform import ROOT, Simulator, write_people
 from tests.simulator.messages import (
     BOX,
@@ -234,6 +237,25 @@ def test_chance_spoils_a_share_of_the_calls(tmp_path: Path) -> None:
         assert running.calls("sts", "answered") == 1
 
 
+def test_a_small_share_goes_wrong_where_nobody_says_otherwise(tmp_path: Path) -> None:
+    assert _parser().parse_args(["--data", "x"]).faults == USUAL_SHARE
+    assert 0 < USUAL_SHARE <= 0.05
+    assert _parser().parse_args(["--data", "x", "--faults", "0"]).faults == 0
+
+
+def test_chance_is_held_back_while_a_demonstration_is_furnished(simulator: Simulator) -> None:
+    simulator.control("settings", {"faults": 0.5})
+    try:
+        with pytest.raises(KeyError), calm(simulator.data):
+            assert simulator.control("settings")["faults"] == 0
+            raise KeyError
+        assert simulator.control("settings")["faults"] == 0.5
+        with pytest.raises(RuntimeError, match="between 0 and 1"):
+            simulator.control("settings", {"faults": 2})
+    finally:
+        simulator.control("settings", {"faults": 0})
+
+
 def test_the_clock_of_the_platform_can_be_off(tmp_path: Path) -> None:
     with Simulator.start(tmp_path, latency=5) as running:
         who = doctor(running, "71010101022", "10000007004")
@@ -270,54 +292,3 @@ def test_the_commands_work_from_a_shell(simulator: Simulator, tmp_path: Path) ->
     )
     assert made.returncode == 0, made.stderr
     assert pkcs12.load_pkcs12(out.read_bytes(), b"secret").cert.friendly_name == b"authentication"
-
-
-# --- the page ---------------------------------------------------------------------------------
-def browse(simulator: Simulator, form: str = "", **headers: str) -> tuple[int, dict[str, str], str]:
-    """GET the page, or POST a form as its own page would."""
-    connection = http.client.HTTPConnection("127.0.0.1", simulator.port, timeout=30)
-    own = {
-        "Origin": f"http://127.0.0.1:{simulator.port}",
-        "Content-Type": "application/x-www-form-urlencoded",
-    }
-    try:
-        connection.request("POST" if form else "GET", "/control/", form or None, own | headers)
-        response = connection.getresponse()
-        return response.status, dict(response.headers), response.read().decode()
-    finally:
-        connection.close()
-
-
-def test_the_page_opens_with_the_token_alone(simulator: Simulator) -> None:
-    status, headers, text = browse(simulator)
-    assert status == 200 and "Control token" in text and "Accepted registrations" not in text
-    assert "default-src 'none'" in headers["Content-Security-Policy"]
-    assert browse(simulator, "token=guess")[0] == 403
-    token = (simulator.data / "control-token").read_text()
-    status, headers, _ = browse(simulator, f"token={token}")
-    assert status == 303 and "HttpOnly; SameSite=Strict" in headers["Set-Cookie"]
-    cookie = headers["Set-Cookie"].partition(";")[0]
-    assert "Accepted registrations" in browse(simulator, Cookie=cookie)[2]
-
-
-def test_the_page_orders_and_cancels_and_tells_what_is_wrong(simulator: Simulator, elise: Doctor) -> None:
-    cookie = f"control={(simulator.data / 'control-token').read_text()}"
-    order = f"order=fault&kind=soa&value=SOA-02002&service=etk&ssin={elise.ssin}&count=3"
-    assert browse(simulator, order, Cookie=cookie)[0] == 200
-    (ordered,) = simulator.control("faults")["faults"]
-    assert (ordered["kind"], ordered["service"], ordered["remaining"]) == ("soa", "etk", 3)
-    for wrong in (
-        "order=fault&kind=soa&value=x",
-        "order=fault&kind=outage&count=x",
-        "order=x",
-        "order=fault",
-    ):
-        status, _, text = browse(simulator, wrong, Cookie=cookie)
-        assert status == 400 and 'role="alert"' in text, wrong
-    hostile = "order=fault&kind=<script>"
-    assert "<script>" not in browse(simulator, hostile, Cookie=cookie)[2]
-    browse(simulator, "order=clear", Cookie=cookie)
-    assert simulator.control("faults")["faults"] == []
-    for origin in ("http://evil.example", "null"):
-        assert browse(simulator, order, Cookie=cookie, Origin=origin)[0] == 403
-    assert simulator.control("faults")["faults"] == []

@@ -32,7 +32,7 @@ from ehealth import conditions
 from ehealth.actions import connection, edmg
 from ehealth.models import Keystore, Mutuality
 from ehealth.simulator import der
-from ehealth.simulator.control import give
+from ehealth.simulator.control import calm, give
 from ehealth.simulator.pkcs12 import modern_encrypt
 from practitioners.actions import create_person, save_addresses, save_general
 from practitioners.reference import PHYSICIAN
@@ -384,7 +384,9 @@ class Command(BaseCommand):
             raise CommandError("demo: only where DEMO is true and the platform is the simulator")
         folder = settings.DEMO_DIR
         # The simulator keeps its trust anchors, and its control token, in one folder.
-        Furnisher(folder, Path(settings.EHEALTH_ISSUERS_FILE).parent, timezone.now()).furnish()
+        simulator = Path(settings.EHEALTH_ISSUERS_FILE).parent
+        with calm(simulator):
+            Furnisher(folder, simulator, timezone.now()).furnish()
         text = described(folder)
         folder.mkdir(parents=True, exist_ok=True)
         (folder / "LISEZMOI.txt").write_text(text + "\n")

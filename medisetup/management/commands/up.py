@@ -11,7 +11,7 @@ from urllib.request import ProxyHandler, Request, build_opener
 
 from django.core.management.base import BaseCommand
 
-from ehealth.simulator.control import give
+from ehealth.simulator.faults import USUAL_SHARE
 from medisetup.local import broker, catalogues, postgres
 from medisetup.local.environment import Places, for_children
 from medisetup.local.lock import Lock
@@ -26,8 +26,6 @@ QUIET = (
     "--without-mingle",
 )  # no chatter between workers: a known crash after broker restarts
 WORKER = (*CELERY, "worker", "-l", "INFO", "-Q", "interactive,poll", "--concurrency", "2", *QUIET)
-# The share of answers that come late, broken or not at all, as those of a real platform do.
-MOODS = 0.03
 BEAT = (*CELERY, "beat", "-l", "INFO", "-S", "celery.beat:Scheduler", "--pidfile=")
 
 
@@ -39,13 +37,20 @@ class Command(BaseCommand):
         parser.add_argument("--port", type=int, default=8000, help="port de la page (8000)")
         parser.add_argument("--fresh", action="store_true", help="efface d'abord les données de var/")
         parser.add_argument(
-            "--capture", type=Path, help="dossier où garder chaque message échangé avec eHealth"
+            "--faults",
+            type=float,
+            default=USUAL_SHARE,
+            help=f"part des appels à la plate-forme simulée qui échouent, 0 à 1 ({USUAL_SHARE})",
         )
         parser.add_argument("--var", type=Path, default=PROJECT / "var", help="dossier des données (var/)")
+        parser.add_argument(
+            "--capture", type=Path, help="dossier qui reçoit chaque message échangé avec le simulateur"
+        )
 
     def handle(self, *args: Any, **options: Any) -> None:
         try:
-            start = Start(Places(options["var"].absolute()), options["port"], options["capture"])
+            places, capture = Places(options["var"].absolute()), options["capture"]
+            start = Start(places, options["port"], options["faults"], capture and capture.absolute())
             start.run(fresh=options["fresh"])
         except Trouble as trouble:
             sys.exit(f"\n{trouble}")
@@ -54,10 +59,11 @@ class Command(BaseCommand):
 class Start:
     """One start: takes the lock, puts the children up in order, watches them."""
 
-    def __init__(self, places: Places, port: int, capture: Path | None = None) -> None:
+    def __init__(self, places: Places, port: int, faults: float, capture: Path | None = None) -> None:
         self.places = places
         self.capture = capture
         self.port = port
+        self.faults = faults
         self.origin = f"http://localhost:{port}"
         self.environment: Mapping[str, str] = {}
         self.supervisor = Supervisor()
@@ -93,18 +99,17 @@ class Start:
             database=self._database(),
             broker=self._broker(),
             simulator=f"http://127.0.0.1:{simulator}",
+            capture=str(self.capture or ""),
         )
-        if self.capture:
-            self.environment = {**self.environment, "EHEALTH_CAPTURE_DIR": str(self.capture.absolute())}
         self._prepare()
         self._simulator(simulator)
         furnished = self._once("demo", "demo", told="Cabinet de démonstration")
-        give(self.places.simulator, "settings", {"faults": MOODS})
         self._portal()
+        token = self.places.simulator / "control-token"
         speak(
-            f"\n{furnished}\n\nSimulateur eHealth : http://127.0.0.1:{simulator}/control/ "
-            f"(jeton : {self.places.simulator / 'control-token'})"
-            f"\nmedisetup : {self.origin}/   (Ctrl-C pour arrêter)"
+            f"\n{furnished}\n\n"
+            f"Simulateur eHealth : http://127.0.0.1:{simulator}/control/   (jeton dans {token})\n"
+            f"medisetup : {self.origin}/   (Ctrl-C pour arrêter)"
         )
 
     def _database(self) -> str:
@@ -136,7 +141,8 @@ class Start:
             self._once("collectstatic", "collectstatic", "--no-input", "--clear", told="Fichiers statiques")
 
     def _simulator(self, port: int) -> None:
-        command = ("-m", "ehealth.simulator", "--port", str(port), "--data", str(self.places.simulator))
+        place = ("--port", str(port), "--data", str(self.places.simulator))
+        command = ("-m", "ehealth.simulator", *place, "--faults", str(self.faults))
         address = f"http://127.0.0.1:{port}/health"
         self.supervisor.start(
             self._program("Simulateur eHealth", "simulator", *command, ready=lambda: answers(address))

@@ -7,7 +7,7 @@ from datetime import UTC, date, datetime, timedelta
 import pytest
 from cryptography.hazmat.primitives.serialization import pkcs12
 
-from ehealth.client import etk, mailbox, registration, sts
+from ehealth.client import etk, mailbox, publication, registration, sts
 from ehealth.client.errors import Faulted, Refused
 from ehealth.client.platform import Identity, Licence, Platform, certificates
 from tests.platform import LICENCE, PASSWORD, Simulator
@@ -83,6 +83,51 @@ def test_a_doctor_gets_a_token_reads_the_box_and_registers(
     answer = registration.register(platform, one, token, request=request, now=datetime.now(UTC))
     assert answer.status == "SUCCESS" and answer.start_date is not None
     assert answer.xades_t
+
+
+@pytest.mark.parametrize("kind", DOCTORS)
+def test_a_token_is_renewed_and_a_message_to_oneself_comes_and_goes(
+    simulator: Simulator, platform: Platform, kind: str
+) -> None:
+    ssin, nihii = DOCTORS[kind]
+    one = identity(simulator, ssin, kind)
+    held = sts.request_assertion(platform, one, now=datetime.now(UTC))
+    token = sts.renew_assertion(platform, one, held, now=datetime.now(UTC))
+    assert token.nihii == nihii and token.assertion_id != held.assertion_id
+    made = publication.send(platform, one, token, title="Essai", content=b"<\xff>", now=datetime.now(UTC))
+    newest, *_ = mailbox.list_messages(platform, one, token, now=datetime.now(UTC))
+    assert (newest.message_id, newest.title, newest.sender_id) == (made.message_id, "Essai", ssin)
+    found = mailbox.full_message(platform, one, token, message_id=made.message_id, now=datetime.now(UTC))
+    assert (found.content, found.publication_id) == (b"<\xff>", made.publication_id)
+    (row,) = mailbox.acknowledgments(platform, one, token, message_id=made.message_id, now=datetime.now(UTC))
+    assert row.recipient_id == ssin and row.published and row.received and row.read
+    ids = [made.message_id]
+    moved = mailbox.move(
+        platform, one, token, source="INBOX", destination="BININBOX", message_ids=ids, now=datetime.now(UTC)
+    )
+    gone = mailbox.delete(platform, one, token, source="BININBOX", message_ids=ids, now=datetime.now(UTC))
+    assert moved == gone == tuple(ids)
+    with pytest.raises(Faulted, match="SOA-03007"):
+        mailbox.full_message(platform, one, token, message_id=made.message_id, now=datetime.now(UTC))
+
+
+def test_a_message_with_an_annex_is_read_from_its_parts(simulator: Simulator, platform: Platform) -> None:
+    ssin, _ = DOCTORS["rsa"]
+    one = identity(simulator, ssin)
+    token = sts.request_assertion(platform, one, now=datetime.now(UTC))
+    (identifier,) = simulator.add_messages(ssin, 1, size=3_000_000)
+    found = mailbox.full_message(platform, one, token, message_id=identifier, now=datetime.now(UTC))
+    assert len(found.content) + sum(len(annex.content) for annex in found.annexes) == 3_000_000
+    assert b"\r\n--" in found.content and len(found.annexes) == 1
+
+
+def test_an_altered_or_foreign_token_is_not_renewed(simulator: Simulator, platform: Platform) -> None:
+    mine, other = (identity(simulator, DOCTORS["rsa"][0]) for _ in range(2))
+    token = sts.request_assertion(platform, other, now=datetime.now(UTC))
+    altered = replace(token, xml=token.xml.replace(DOCTORS["rsa"][1].encode(), b"19999916002"))
+    for one, held in ((mine, token), (other, altered)):
+        with pytest.raises(Faulted, match="SOA-01001"):
+            sts.renew_assertion(platform, one, held, now=datetime.now(UTC))
 
 
 def test_a_repeated_reference_is_one_registration_and_a_second_one_is_already_registered(

@@ -4,7 +4,6 @@ recorded.
 
 import base64
 import re
-import zlib
 from collections.abc import Callable
 from datetime import date
 
@@ -27,10 +26,23 @@ from ehealth.client.errors import (
 )
 from ehealth.client.platform import SERVICES
 from tests.ehealth.client import parties
+from tests.ehealth.client.answers import (
+    ACCEPTED,
+    FALSE,
+    MISSHAPEN,
+    Asked,
+    box,
+    deflated,
+    fault,
+    rejected,
+    soap,
+    verdict,
+)
 from tests.ehealth.client.servers import XML, Answer, answering
 from tests.ehealth.client.test_signatures import declared
 
 ME = parties.identity("rsa")
+ASKED = Asked(parties.NIHII, declared().request_id)
 NOW = parties.NOW
 SUCCESS = '<Status><Code>100</Code><Message Lang="EN">SUCCESS</Message></Status>'
 BOX = (
@@ -45,25 +57,6 @@ MESSAGE = """<Message><MessageId>16000000AbC01</MessageId>
 <HasFreeInformations>false</HasFreeInformations><HasAnnex>true</HasAnnex></ContentInfo>
 <ContentSpecification><ContentType>DOCUMENT</ContentType><IsImportant>true</IsImportant>
 <IsEncrypted>false</IsEncrypted></ContentSpecification></Message>"""
-
-
-def soap(content: str, header: str = "") -> bytes:
-    return f'<s:Envelope xmlns:s="{names.SOAP}">{header}<s:Body>{content}</s:Body></s:Envelope>'.encode()
-
-
-def box(content: str, name: str = "GetBoxInfo") -> Answer:
-    return 200, XML, soap(f'<c:{name}Response xmlns:c="{names.MAILBOX}" Id="r">{content}</c:{name}Response>')
-
-
-def fault(code: str, retry: str = "", kind: str = "SystemError") -> Answer:
-    detail = (
-        f'<err:{kind} xmlns:err="{names.ERR}" Id="_1"><Origin>Server</Origin><Code>{code}</Code>'
-        f'<Message xml:lang="en">Not\u0085today</Message>{retry}'
-        f"<err:Environment>Simulation</err:Environment></err:{kind}>"
-    )
-    content = "<s:Fault><faultcode>s:Server</faultcode><faultstring>x</faultstring>"
-    content += f"<detail>{detail}</detail></s:Fault>"
-    return 500, XML, soap(content)
 
 
 def ask_box(*addresses: str, trace: Callable[[ExchangeFacts], None] | None = None) -> mailbox.BoxInfo:
@@ -213,6 +206,26 @@ def test_a_token_is_requested_verified_and_kept_as_received() -> None:
     assert len([claim for claim in claims if len(claim)]) == 2
 
 
+def test_a_token_is_renewed_by_showing_it_byte_for_byte() -> None:
+    held = parties.assertion()
+    with answering(lambda body: token(body)) as (address, seen):
+        found = sts.renew_assertion(parties.platform(address), ME, held, now=NOW)
+    assert found.assertion_id != held.assertion_id and found.nihii == parties.NIHII
+    (sent,) = seen.bodies
+    assert sent.count(held.xml) == 1
+    root = etree.fromstring(sent)
+    check_envelope(root)
+    request = root.find(f".//{{{names.WST}}}RequestSecurityToken")
+    assert [etree.QName(child).localname for child in request] == [
+        "TokenType", "RequestType", "RenewTarget", "Claims", "Lifetime", "KeyType", "UseKey",
+    ]  # fmt: skip
+    assert request.findtext(f"{{{names.WST}}}RequestType") == f"{names.WST}/Renew"
+    path = f"{{{names.WST}}}RenewTarget/{{{names.WSSE}}}SecurityTokenReference/{{{names.WSSE}}}Embedded"
+    (embedded,) = request.findall(path)
+    assert embedded.get(f"{{{names.WSU}}}Id")
+    assert [child.get("AssertionID") for child in embedded] == [held.assertion_id]
+
+
 OTHERS = parties.attributes("71020203081")
 
 
@@ -226,6 +239,8 @@ def test_a_token_given_to_another_question_or_person_is_not_authentic() -> None:
     for answer in answers:
         with answering(answer) as (address, _), pytest.raises(NotAuthentic):
             sts.request_assertion(parties.platform(address), ME, now=NOW)
+        with answering(answer) as (address, _), pytest.raises(NotAuthentic):
+            sts.renew_assertion(parties.platform(address), ME, parties.assertion(), now=NOW)
 
 
 def test_a_fault_of_the_trust_standard_gives_its_local_name() -> None:
@@ -241,47 +256,6 @@ def test_a_fault_of_the_trust_standard_gives_its_local_name() -> None:
     )
 
 
-def verdict(inner: str, nihii: str = parties.NIHII) -> bytes:
-    return (
-        f'<registrationsAnswer xmlns="{names.BUSINESS}" xmlns:c="{names.ESB}" xmlns:t="{names.CIN}">'
-        "<registrant>"
-        f"<CareProvider><c:Nihii><c:Quality>doctor</c:Quality><c:Value>{nihii}</c:Value></c:Nihii></CareProvider>"
-        f"</registrant>{inner}</registrationsAnswer>"
-    ).encode()
-
-
-ACCEPTED = '<registrationAnswer serviceName="GMD" status="SUCCESS" startDate="2026-01-15"/>'
-
-
-def rejected(*codes: str) -> str:
-    details = "".join(
-        f"<answerDetails><t:DetailCode>{code}</t:DetailCode><t:DetailSource>100</t:DetailSource>"
-        '<t:Location>/registrations</t:Location><t:Message xml:lang="fr">Non</t:Message></answerDetails>'
-        for code in codes
-    )
-    return f'<registrationAnswer serviceName="GMD" status="ERROR">{details}</registrationAnswer>'
-
-
-def registered(
-    business: bytes,
-    *,
-    encoding: str = ' ContentEncoding="none"',
-    answers: str = "",
-    proof: str = "",
-    echo: str = "",
-) -> Answer:
-    reply = answers or declared().request_id
-    content = (
-        f'<r:RegisterToMycarenetServiceResponse xmlns:r="{names.REGISTRATION}" xmlns:p="{names.PROTOCOL}"'
-        f' xmlns:c="{names.COMMONS}" Id="_9c7b" InResponseTo="{reply}" IssueInstant="2026-01-15T09:30:02Z">'
-        "<p:Return>"
-        f"<p:CommonOutput>{echo}<c:NIPReference>2026-1</c:NIPReference><c:OutputReference>100-1</c:OutputReference>"
-        f'</p:CommonOutput><p:Detail Id="_d1" ContentType="text/xml"{encoding}>'
-        f"{base64.b64encode(business).decode()}</p:Detail>{proof}</p:Return></r:RegisterToMycarenetServiceResponse>"
-    )
-    return 200, XML, soap(content)
-
-
 def register(answer: Answer) -> tuple[registration.Answer, bytes]:
     with answering(lambda _body: answer) as (address, seen):
         given = registration.register(
@@ -292,14 +266,14 @@ def register(answer: Answer) -> tuple[registration.Answer, bytes]:
 
 def test_an_accepted_registration_is_answered_with_its_references_and_proof() -> None:
     proof = f"<p:XadesT>{base64.b64encode(b'<proof/>').decode()}</p:XadesT>"
-    answer, sent = register(registered(verdict(ACCEPTED), proof=proof))
+    answer, sent = register(ASKED.answered(verdict(ACCEPTED), proof=proof))
     assert answer == registration.Answer("SUCCESS", date(2026, 1, 15), (), "2026-1", "100-1", b"<proof/>")
     check_envelope(etree.fromstring(sent))
-    assert register(registered(verdict(ACCEPTED)))[0].xades_t is None
+    assert register(ASKED.answered(verdict(ACCEPTED)))[0].xades_t is None
 
 
 def test_a_retry_carries_the_same_reference_in_a_new_envelope() -> None:
-    first, second = (register(registered(verdict(ACCEPTED)))[1] for _ in range(2))
+    first, second = (register(ASKED.answered(verdict(ACCEPTED)))[1] for _ in range(2))
     reference = declared().reference
     assert first != second
     for sent in (first, second):
@@ -308,16 +282,11 @@ def test_a_retry_carries_the_same_reference_in_a_new_envelope() -> None:
     assert declared("another").request_id != declared().request_id
 
 
-def deflated(content: bytes, bits: int) -> bytes:
-    packer = zlib.compressobj(wbits=bits)
-    return packer.compress(content) + packer.flush()
-
-
 @pytest.mark.parametrize("bits", [-15, 15])
 @pytest.mark.parametrize("encoding", ["", ' ContentEncoding="deflate"'])
 def test_a_deflated_content_is_read_raw_and_wrapped(bits: int, encoding: str) -> None:
     packed = deflated(verdict(ACCEPTED), bits)
-    assert register(registered(packed, encoding=encoding))[0].status == "SUCCESS"
+    assert register(ASKED.answered(packed, encoding=encoding))[0].status == "SUCCESS"
 
 
 @pytest.mark.parametrize(
@@ -328,51 +297,23 @@ def test_a_refusal_is_already_registered_only_when_nothing_else_was_said(
     codes: tuple[str], leading: str
 ) -> None:
     with pytest.raises(Refused) as caught:
-        register(registered(verdict(rejected(*codes))))
+        register(ASKED.answered(verdict(rejected(*codes))))
     assert caught.value.code == leading
     assert [detail.code for detail in caught.value.details] == list(codes)
     assert caught.value.details[0].language == "fr"
 
 
-def echo(reference: str) -> str:
-    return f"<c:InputReference>{reference}</c:InputReference>"
-
-
-FALSE: dict[str, tuple[Answer, type[PlatformError]]] = {
-    "answer to another request": (registered(verdict(ACCEPTED), answers="_other"), NotAuthentic),
-    "another reference": (registered(verdict(ACCEPTED), echo=echo("other")), NotAuthentic),
-    "another doctor": (registered(verdict(ACCEPTED, "19999916002")), NotAuthentic),
-    "another service": (registered(verdict(ACCEPTED.replace("GMD", "MDA"))), NotAuthentic),
-    "unknown status": (registered(verdict(ACCEPTED.replace("SUCCESS", "OK"))), Malformed),
-    "two verdicts": (registered(verdict(ACCEPTED + rejected("141"))), Malformed),
-    "date that is none": (registered(verdict(ACCEPTED.replace("2026-01-15", "soon"))), Malformed),
-    "refusal without reason": (registered(verdict(rejected())), Malformed),
-    "content that is no answer": (registered(b"<a/>"), Malformed),
-    "content that is no XML": (registered(b"SUCCESS"), Malformed),
-    "content with a DTD": (registered(b"<!DOCTYPE a>" + verdict(ACCEPTED)), Malformed),
-    "content that explodes": (registered(deflated(b"0" * 30_000_000, -15), encoding=""), Malformed),
-    "content packed otherwise": (
-        registered(verdict(ACCEPTED), encoding=' ContentEncoding="gzip"'),
-        Malformed,
-    ),
-    "wrong digest": (
-        registered(verdict(ACCEPTED), encoding=' ContentEncoding="none" HashValue="AAAA"'),
-        Malformed,
-    ),
-}
-
-
-@pytest.mark.parametrize("case", FALSE)
+@pytest.mark.parametrize("case", [*FALSE, *MISSHAPEN])
 def test_a_false_answer_never_completes_a_registration(case: str) -> None:
-    answer, expected = FALSE[case]
+    answer, expected = (FALSE | MISSHAPEN)[case]
     with pytest.raises(expected) as caught:
-        register(answer)
+        register(answer(ASKED))
     assert type(caught.value) is expected
 
 
 def test_a_content_that_unpacks_without_end_is_left_at_its_limit() -> None:
     with pytest.raises(Malformed, match="compression of the detail"):
-        register(registered(deflated(b"0" * 30_000_000, -15), encoding=""))
+        register(ASKED.packed(deflated(b"0" * 30_000_000, -15)))
 
 
 def test_an_unknown_outcome_says_so() -> None:

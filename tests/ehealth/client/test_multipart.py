@@ -1,159 +1,137 @@
-"""Answers with attachments: what is unpacked, and what is refused before anything is read in it."""
-
-from __future__ import annotations
+"""Bodies in several parts, well made and hostile, and what their references may point at."""
 
 from collections.abc import Callable
 
 import pytest
+from lxml import etree
 
-from ehealth.client import mailbox, names
-from ehealth.client.errors import Malformed, NotAuthentic, PlatformError
-from ehealth.client.multipart import MOST_PARTS, unpack
-from tests.ehealth.client import parties
-from tests.ehealth.client.servers import XML, answering
-from tests.ehealth.client.test_conversation import SUCCESS, soap
+from ehealth.client import names
+from ehealth.client.errors import Malformed
+from ehealth.client.multipart import MOST_PARTS, Attachments, unpack
 
-TYPE = 'multipart/related; type="text/xml"; start="<root@x>"; boundary="=_b"'
-IDENTIFIER = "16000000AbC01"
-
-
-def part(name: str, content: bytes, *, kind: str = "application/octet-stream", more: str = "") -> bytes:
-    head = f"--=_b\r\nContent-Type: {kind}\r\nContent-ID: <{name}>\r\n{more}\r\n"
-    return head.encode() + content + b"\r\n"
+KIND = 'multipart/related; type="text/xml"; start="<root@x>"; boundary="=_b"'
+ROOT = (b"Content-Type: text/xml; charset=utf-8\r\nContent-ID: <root@x>", b"<a/>")
+ONE = (
+    b"Content-Type: text/plain\r\nContent-Transfer-Encoding: binary\r\nContent-ID: <one@x>",
+    b"\0\r\n--=_\r",
+)
 
 
-def full(content: str, identifier: str = IDENTIFIER) -> bytes:
-    """The envelope of a message whose document's bytes are `content`."""
-    sender = "<Id>71000012</Id><Type>NIHII</Type><Quality>HOSPITAL</Quality><Name>TEST</Name>"
-    owner = "<Id>84011012387</Id><Type>INSS</Type><Quality>DOCTOR</Quality>"
-    file = "<DownloadFileName>t.txt</DownloadFileName><MimeType>text/plain</MimeType>"
-    document = f"<Title>Test</Title>{content}{file}"
-    flags = (
-        "<ContentType>DOCUMENT</ContentType><IsImportant>false</IsImportant><IsEncrypted>false</IsEncrypted>"
-    )
-    days = "<PublicationDate>2026-01-14</PublicationDate><ExpirationDate>2026-07-14</ExpirationDate>"
-    return soap(
-        f'<c:GetFullMessageResponse xmlns:c="{names.MAILBOX}">{SUCCESS}<Sender>{sender}</Sender>'
-        f'<Message MessageId="{identifier}"><PublicationId>P1</PublicationId>'
-        f"<DestinationContext>{owner}</DestinationContext><ContentContext><Content><Document>{document}"
-        f"</Document></Content><ContentSpecification>{flags}</ContentSpecification></ContentContext></Message>"
-        f"<MessageInfo>{days}<Size>3</Size></MessageInfo></c:GetFullMessageResponse>"
-    )
+def body(*parts: tuple[bytes, bytes], end: bytes = b"--\r\n") -> bytes:
+    pieces = [b"--=_b\r\n" + head + b"\r\n\r\n" + content + b"\r\n" for head, content in parts]
+    return b"".join(pieces) + b"--=_b" + end
 
 
-POINTER = full("<EncryptableBinaryContent>cid:a@x</EncryptableBinaryContent>")
-INLINE = full("<EncryptableTextContent>Ym9uam91cg==</EncryptableTextContent>")
-ROOT = part("root@x", POINTER, kind="text/xml")
-GOOD = ROOT + part("a@x", b"bon\r\njour") + b"--=_b--\r\n"
+def test_the_root_and_the_other_parts_come_out_byte_for_byte() -> None:
+    for octets in (body(ROOT, ONE), b"\r\n" + body(ROOT, ONE), body(ROOT, ONE, end=b"--")):
+        found = unpack(octets, KIND)
+        assert (found.root, dict(found.attachments)) == (b"<a/>", {"one@x": ONE[1]})
 
 
-def test_an_attachment_is_given_octet_by_octet() -> None:
-    found = unpack(TYPE, GOOD)
-    assert (found.root, dict(found.attachments)) == (POINTER, {"a@x": b"bon\r\njour"})
+def test_a_root_alone_and_one_for_inclusions_are_as_good() -> None:
+    assert unpack(body(ROOT), KIND).attachments == {}
     packed = (
-        ROOT + part("a@x", b"Ym9u\r\nam91cg==", more="Content-Transfer-Encoding: base64\r\n") + b"--=_b--"
+        b'Content-Type: application/xop+xml; charset=UTF-8; type="text/xml"\r\nContent-ID: <root@x>',
+        b"<a/>",
     )
-    assert unpack(TYPE, packed).attachments["a@x"] == b"bonjour"
+    kind = KIND.replace('type="text/xml"', 'start-info="text/xml"; type="application/xop+xml"')
+    assert unpack(body(packed), kind).root == b"<a/>"
 
 
-HOSTILE: dict[str, tuple[str, bytes]] = {
-    "no boundary": ("multipart/related", GOOD),
-    "an endless boundary": (f'multipart/related; boundary="{"b" * 200}"', GOOD),
-    "a boundary with a line end": ('multipart/related; boundary="a\r\nb"', GOOD),
-    "no part": (TYPE, b"--=_b--\r\n"),
-    "nothing": (TYPE, b""),
-    "cut short": (TYPE, GOOD[:-8]),
-    "text before": (TYPE, b"hello\r\n" + GOOD),
-    "text behind the end in the same line": (TYPE, GOOD.rstrip() + b"x"),
+def changed(old: bytes, new: bytes, part: tuple[bytes, bytes] = ONE) -> bytes:
+    assert old in part[0]
+    return body(ROOT, (part[0].replace(old, new), part[1]))
+
+
+HOSTILE: dict[str, tuple[bytes, str]] = {
+    "nothing": (b"", KIND),
+    "no part": (b"--=_b--\r\n", KIND),
+    "never closed": (body(ROOT, end=b"\r\n"), KIND),
+    "cut in the middle": (body(ROOT, ONE)[:-20], KIND),
+    "something before": (b"hello\r\n" + body(ROOT), KIND),
+    "something behind": (body(ROOT) + b"more", KIND),
+    "a part behind the end": (body(ROOT) + body(ONE), KIND),
+    "another boundary": (body(ROOT), KIND.replace("=_b", "=_c")),
+    "a boundary that goes on": (body(ROOT).replace(b"--=_b--", b"--=_bx--"), KIND),
+    "no boundary": (body(ROOT), KIND.replace('; boundary="=_b"', "")),
+    "an empty boundary": (body(ROOT), KIND.replace("=_b", "")),
+    "a boundary too long": (body(ROOT).replace(b"=_b", b"b" * 71), KIND.replace("=_b", "b" * 71)),
+    "two boundaries": (body(ROOT), KIND + '; boundary="=_b"'),
+    "parameters that are none": (body(ROOT), KIND + "; nonsense"),
+    "another kind of multipart": (body(ROOT), KIND.replace("related", "mixed")),
+    "bare line feeds": (body(ROOT, ONE).replace(b"\r\n", b"\n"), KIND),
+    "no head": (b"--=_b\r\n<a/>\r\n--=_b--", KIND),
+    "a head that is none": (changed(b"text/plain", b"text/plain\r\nnonsense"), KIND),
+    "a folded head": (changed(b"text/plain", b"text/plain;\r\n charset=x"), KIND),
+    "a doubled head": (changed(b"text/plain", b"a/b\r\nContent-Type: text/plain"), KIND),
+    "a head without end": (changed(b"text/plain", b"text/plain\r\nX: " + b"x" * 5000), KIND),
+    "a head in another script": (changed(b"Content-ID:", "Content-İD:".encode()), KIND),
+    "an encoded part": (changed(b"binary", b"quoted-printable"), KIND),
+    "parts within a part": (changed(b"text/plain", b"multipart/mixed; boundary=c"), KIND),
+    "a message within a part": (changed(b"text/plain", b"Message/RFC822"), KIND),
+    "a part without a name": (changed(b"Content-ID: <one@x>", b"X-Name: one"), KIND),
+    "a name without brackets": (changed(b"<one@x>", b"one@x"), KIND),
+    "two parts of one name": (body(ROOT, ONE, ONE), KIND),
     "too many parts": (
-        TYPE,
-        ROOT + b"".join(part(f"{n}@x", b"") for n in range(MOST_PARTS)) + b"--=_b--",
+        body(ROOT, *((ONE[0].replace(b"one", b"n%d" % n), b"") for n in range(MOST_PARTS))),
+        KIND,
     ),
-    "a part twice": (TYPE, ROOT + part("a@x", b"1") + part("a@x", b"2") + b"--=_b--"),
-    "a part without a name": (TYPE, ROOT + part("", b"1") + b"--=_b--"),
-    "a root elsewhere": (TYPE, part("a@x", b"1") + ROOT + b"--=_b--"),
-    "a part within a part": (
-        TYPE,
-        ROOT + part("a@x", b"1", kind="multipart/mixed; boundary=c") + b"--=_b--",
-    ),
-    "a part without a head": (TYPE, ROOT + b"--=_b\r\nbonjour\r\n--=_b--"),
-    "an endless head": (TYPE, ROOT + part("a@x", b"1", more=f"X: {'y' * 9000}\r\n") + b"--=_b--"),
-    "an unknown packing": (
-        TYPE,
-        ROOT + part("a@x", b"1", more="Content-Transfer-Encoding: uuencode\r\n") + b"--=_b--",
-    ),
-    "base64 that is none": (
-        TYPE,
-        ROOT + part("a@x", b"$$$", more="Content-Transfer-Encoding: base64\r\n") + b"--=_b--",
-    ),
+    "a root that comes later": (body(ONE, ROOT), KIND),
+    "a root of another name": (body(ROOT), KIND.replace("root@x", "one@x")),
+    "a root of another type": (body((ROOT[0].replace(b"text/xml", b"text/html"), b"<a/>")), KIND),
+    "a root other than announced": (body(ROOT), KIND.replace("text/xml", "application/xop+xml")),
+    "a root in another encoding": (body((ROOT[0].replace(b"utf-8", b"utf-7"), b"<a/>")), KIND),
+    "a type that nobody announced": (body(ROOT), KIND.replace('type="text/xml"; ', "")),
 }
 
 
 @pytest.mark.parametrize("case", HOSTILE)
-def test_a_body_that_is_no_flat_closed_small_one_is_malformed(case: str) -> None:
+def test_anything_odd_is_malformed(case: str) -> None:
+    octets, kind = HOSTILE[case]
     with pytest.raises(Malformed):
-        unpack(*HOSTILE[case])
+        unpack(octets, kind)
 
 
-def ask(kind: str, body: bytes) -> mailbox.FullMessage:
-    with answering(lambda _body: (200, {"Content-Type": kind}, body)) as (address, _):
-        return mailbox.full_message(
-            parties.platform(address), parties.identity(), parties.assertion(),
-            message_id=IDENTIFIER, now=parties.NOW,
-        )  # fmt: skip
+def including(inner: str) -> etree._Element:
+    return etree.fromstring(f'<r xmlns:x="{names.XOP}">{inner}</r>')
 
 
-def test_a_message_is_read_with_its_text_inside_or_attached() -> None:
-    assert ask(XML["Content-Type"], INLINE).content == b"bonjour"
-    found = ask(TYPE, GOOD)
-    assert (found.content, found.publication_id, found.title) == (b"bon\r\njour", "P1", "Test")
+def test_an_inclusion_becomes_the_base64_of_its_part() -> None:
+    parts = Attachments({"one@x": b"\0\1", "a b@x": b"two"})
+    root = including('<a>\n<x:Include href="cid:one@x"/>\n</a><b><x:Include href="cid:a%20b@x"/></b>')
+    parts.include(root)
+    assert [child.text for child in root] == ["AAE=", "dHdv"]
+    parts.refuse_left()
 
 
-WRONG: dict[str, tuple[str, bytes, type[PlatformError]]] = {
-    "an attachment that is not there": (TYPE, ROOT + b"--=_b--\r\n", Malformed),
-    "a pointer to the world": (
-        "text/xml",
-        full("<EncryptableBinaryContent>http://example.be/</EncryptableBinaryContent>"),
-        Malformed,
-    ),
-    "another message": ("text/xml", full("<EncryptableTextContent/>", "16000000AbC02"), NotAuthentic),
-    "a message without content": ("text/xml", full(""), Malformed),
+BAD = {
+    "to no part": '<a><x:Include href="cid:two@x"/></a>',
+    "to one part twice": '<a><x:Include href="cid:one@x"/></a><b><x:Include href="cid:one@x"/></b>',
+    "to an address elsewhere": '<a><x:Include href="http://example.org/one@x"/></a>',
+    "to a file": '<a><x:Include href="file:///etc/passwd"/></a>',
+    "to nothing": "<a><x:Include/></a>",
+    "with text beside it": '<a>x<x:Include href="cid:one@x"/></a>',
+    "with text behind it": '<a><x:Include href="cid:one@x"/>x</a>',
+    "with a sister": '<a><b/><x:Include href="cid:one@x"/></a>',
+    "with a child": '<a><x:Include href="cid:one@x"><b/></x:Include></a>',
+    "with more to say": '<a><x:Include href="cid:one@x" b="c"/></a>',
 }
 
 
-@pytest.mark.parametrize("case", WRONG)
-def test_a_false_message_is_not_read(case: str) -> None:
-    kind, body, expected = WRONG[case]
-    with pytest.raises(expected):
-        ask(kind, body)
+@pytest.mark.parametrize("case", BAD)
+def test_an_inclusion_that_is_odd_is_malformed(case: str) -> None:
+    with pytest.raises(Malformed):
+        Attachments({"one@x": b"1"}).include(including(BAD[case]))
 
 
-def test_attachments_are_not_taken_where_none_are_expected() -> None:
-    with (
-        answering(lambda _body: (200, {"Content-Type": TYPE}, GOOD)) as (address, _),
-        pytest.raises(Malformed),
-    ):
-        mailbox.box_info(parties.platform(address), parties.identity(), parties.assertion(), now=parties.NOW)
+def taken_twice(parts: Attachments) -> None:
+    parts.take("cid:one@x")
+    parts.take("cid:one@x")
 
 
-def answer(name: str, content: str) -> Callable[[bytes], tuple[int, dict[str, str], bytes]]:
-    body = soap(f'<c:{name}Response xmlns:c="{names.MAILBOX}">{SUCCESS}{content}</c:{name}Response>')
-    return lambda _body: (200, XML, body)
-
-
-def test_receipts_tell_how_far_a_message_came() -> None:
-    owner = "<Id>84011012387</Id><Type>INSS</Type><Quality>DOCTOR</Quality>"
-    row = f"<Row><Recipient>{owner}</Recipient><Published>2026-01-14T10:00:00Z</Published></Row>"
-    name = "GetMessageAcknowledgmentsStatus"
-    for content, count in ((f"<AcknowledgmentsStatus>{row}</AcknowledgmentsStatus>", 1), ("", 0)):
-        with answering(answer(name, content)) as (address, _):
-            found = mailbox.acknowledgments(
-                parties.platform(address), parties.identity(), parties.assertion(),
-                message_id=IDENTIFIER, now=parties.NOW,
-            )  # fmt: skip
-        assert len(found) == count
-    with answering(answer("GetBoxInfo", "")) as (address, _), pytest.raises(Malformed):
-        mailbox.acknowledgments(
-            parties.platform(address), parties.identity(), parties.assertion(),
-            message_id=IDENTIFIER, now=parties.NOW,
-        )  # fmt: skip
+@pytest.mark.parametrize(
+    "use", [taken_twice, lambda parts: parts.take("one@x"), lambda parts: parts.refuse_left()]
+)
+def test_a_part_is_read_exactly_once(use: Callable[[Attachments], object]) -> None:
+    with pytest.raises(Malformed):
+        use(Attachments({"one@x": b"1"}))

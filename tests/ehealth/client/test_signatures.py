@@ -1,6 +1,7 @@
 """What we send is judged by two verifiers that are not ours, and by the schemas."""
 
 import base64
+from dataclasses import replace
 from datetime import date, datetime
 
 import pytest
@@ -11,7 +12,7 @@ from signxml.verifier import SignatureConfiguration, XMLVerifier
 from ehealth import wsdl
 from ehealth.client import mailbox, names, registration, sts
 from ehealth.client.contracts import check_envelope, message
-from ehealth.client.platform import Identity
+from ehealth.client.platform import Assertion, Identity
 from ehealth.client.wsse import with_assertion, with_certificate
 from ehealth.client.xades import sign_detail
 from tests.ehealth.client import parties
@@ -70,6 +71,31 @@ def test_two_other_verifiers_accept_the_holder_of_key_profile_over_timestamp_and
     for signed in (box_request(one, kind), registration_request(one, kind)):
         judge_by_xmlsec(signed, one)
         assert judge_by_signxml(signed, one, 2) == ["Timestamp", "Body"]
+
+
+def renewal(one: Identity, held: Assertion) -> bytes:
+    request = sts._request(one, "urn:uuid:1", parties.NOW, held)
+    return with_certificate(request, one, parties.NOW, enclosed=held.xml)
+
+
+@pytest.mark.parametrize("prefix", ["ds", "dsig", ""])
+def test_two_other_verifiers_accept_a_renewal_however_the_token_names_its_signature(
+    kind: str, prefix: str
+) -> None:
+    """A tree that takes the token in would give its signature the prefix that stands around it."""
+    one, held = parties.identity(kind), parties.assertion(kind)
+    start, end = held.xml.index(b"<ds:Signature "), held.xml.index(b"</saml:Assertion>")
+    name = prefix.encode()
+    signature = held.xml[start:end].replace(b"ds:", name + b":" if name else b"")
+    signature = signature.replace(b"xmlns:ds=", b"xmlns:" + name + b"=" if name else b"xmlns=")
+    held = replace(held, xml=held.xml[:start] + signature + held.xml[end:])
+    signed = renewal(one, held)
+    assert signed.count(held.xml) == 1
+    judge_by_xmlsec(signed, one)
+    assert judge_by_signxml(signed, one, 3) == ["Timestamp", "Body", "BinarySecurityToken"]
+    check_envelope(etree.fromstring(signed))
+    with pytest.raises(xmlsec.Error):
+        judge_by_xmlsec(signed.replace(b"am:X509-PKI", b"am:X509-PKJ"), one)
 
 
 def test_another_verifier_refuses_a_message_whose_body_was_changed_afterwards(kind: str) -> None:
