@@ -266,6 +266,8 @@ class ExchangeFilter(forms.Form):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        for field in self.fields.values():
+            field.hide_optional = True
         services = [(name, label) for name, label in words.SERVICES.items()]
         self.fields["service"].choices = [("", _("Tous")), *services]
 

@@ -186,6 +186,7 @@ WARNINGS = {
 }
 
 # Codes of « Tester ma configuration » that are not a fault of the platform.
+TEST_AGAIN = _("Refaites le test dans un moment.")
 NEEDS_FIRST = _("Complétez-le d'abord, puis refaites le test.")
 CHECKS = {
     "no_keystore": Words(
@@ -348,7 +349,8 @@ def check(capability: str, code: str) -> Words:
     """For the outcome of a check; an empty code: it passed."""
     if not code:
         return Words(PASSED[capability], "")
-    return CHECKS.get(code) or WARNINGS.get(code) or platform(code)
+    said = CHECKS.get(code) or WARNINGS.get(code) or platform(code)
+    return said._replace(step=TEST_AGAIN) if said.step is WE_TRY_AGAIN else said
 
 
 def service(name: str) -> str:
