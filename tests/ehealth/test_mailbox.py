@@ -103,6 +103,50 @@ def test_unticking_between_two_pages_stops_before_the_next_call(polled: Doctor) 
     assert not MailboxMessage.objects.exists()
 
 
+def test_unticking_while_a_page_is_on_its_way_stops_before_the_next_call(polled: Doctor) -> None:
+    polled.simulator.add_messages(polled.ssin, 250)
+    polled.simulator.fault("delay", service="mailbox", ssin=polled.ssin, value="1")
+    before = lists(polled)
+    poller = threading.Thread(target=poll_in_thread)
+    poller.start()
+    wait_until(lambda: box(polled).reading_since is not None)
+    connection.set_auto(user=polled.user, by=polled.user, auto=False, now=timezone.now())
+    poller.join()
+    assert lists(polled) == before + 1
+    assert not MailboxMessage.objects.exists()
+
+
+def poll_in_thread() -> None:
+    try:
+        poll()
+    finally:
+        connections.close_all()
+
+
+def wait_until(happened: Callable[[], bool]) -> None:
+    for _ in range(200):
+        if happened():
+            return
+        threading.Event().wait(0.01)
+    raise AssertionError("it never happened")
+
+
+def test_a_poll_under_way_shows_how_far_it_is(
+    polled: Doctor, signed_in: Callable[..., CheckingClient]
+) -> None:
+    polled.simulator.add_messages(polled.ssin, 3)
+    poll()
+    client, url = signed_in(polled.user), reverse("ehealth:mailbox")
+    assert box(polled).reading_since is None
+    assert "Relevé en cours" not in client.get(url).content.decode()
+    first = MailboxMessage.objects.first()
+    assert first
+    Mailbox.objects.update(reading_since=first.received_at)
+    assert "Relevé en cours : 3 messages reçus" in client.get(url).content.decode()
+    Mailbox.objects.update(reading_since=timezone.now() - timedelta(minutes=5))
+    assert "Relevé en cours" not in client.get(url).content.decode(), "that worker died"
+
+
 @pytest.mark.parametrize("change", ["deactivated", "expired", "disconnected"])
 def test_who_may_not_be_polled_is_not(polled: Doctor, change: str) -> None:
     if change == "deactivated":
