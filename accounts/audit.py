@@ -33,6 +33,8 @@ KINDS = frozenset(
         "account:staff:granted",
         "account:staff:taken",
         "account:invitation:sent",
+        "account:reminder:sent",
+        "account:people:exported",
         "account:invitation:revoked",
         "account:address:created",
         "account:licence:created",

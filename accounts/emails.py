@@ -36,6 +36,7 @@ LETTERS = frozenset(
         "email_changed",
         "login_changed",
         "section_reopened",
+        "reminder",
         "certificate_ends",
         "licence_reminder",
         "licence_expired",

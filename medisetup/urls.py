@@ -5,12 +5,15 @@ from django.contrib.auth.decorators import login_not_required
 from django.urls import include, path
 from django.views.i18n import set_language
 
-from medisetup import views
+from medisetup import board_pages, views
 
 urlpatterns = [
     path("", views.home, name="home"),
     path("me/", views.me, name="me"),
-    path("people/", views.people, name="people"),
+    path("people/", board_pages.people, name="people"),
+    path("people/export/<str:file_format>/", board_pages.export, name="people_export"),
+    path("people/remind/", board_pages.remind_all, name="remind_all"),
+    path("people/<uuid:uuid>/remind/", board_pages.remind, name="remind"),
     path("people/<uuid:uuid>/", views.person, name="person"),
     path("help/", views.help_page, name="help"),
     path("health/", views.health, name="health"),

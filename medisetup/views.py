@@ -1,4 +1,4 @@
-"""Home (my checklist), people (the manager's list), one person, help, health, error pages."""
+"""Home (my checklist), one person, help, health, error pages."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from uuid import UUID
 
 from django.conf import settings
 from django.contrib.auth.decorators import login_not_required
-from django.core.paginator import Paginator
 from django.db import connection
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import redirect, render
@@ -25,11 +24,10 @@ from accounts.models import PersonalKey, SectionReview, User
 from billing.licence_words import licence_line
 from ehealth.actions.account_change import open_tasks
 from ehealth.presenters import platform_down
-from medisetup import item, readiness
-from medisetup.checklist import Checklist, Line, checklist, checklist_of
+from medisetup import item
+from medisetup.checklist import Checklist, Line, checklist
 from medisetup.templatetags.medisetup import TABS, sections_of
 
-PEOPLE_PER_PAGE = 50
 TAGS = {
     item.DONE: "done",
     item.TODO: "todo",
@@ -105,30 +103,6 @@ def me(request: HttpRequest) -> HttpResponse:
     if waiting:
         return redirect(waiting[0]["url"])
     return redirect(sections_of(request.user)[0][1], uuid=request.user.uuid)
-
-
-@require_GET
-def people(request: HttpRequest) -> HttpResponse:
-    """Who of the practice is ready, who is not, and what comes next for each."""
-    access.require(request.user, Capability.SEE_PRACTICE_READINESS)
-    visible = access.visible_users(request.user)
-    shown = readiness.with_items(visible.active())
-    wanted = request.GET.get("state", "")
-    if wanted in ("ready", "missing"):
-        shown = shown.filter(ready=wanted == "ready")
-    page = Paginator(shown.order_by("last_name", "first_name", "pk"), PEOPLE_PER_PAGE).get_page(
-        request.GET.get("page")
-    )
-    lines = [{"user": user, "checklist": checklist_of(user)} for user in page]
-    context = {
-        "page": page,
-        "lines": lines,
-        "state": wanted,
-        "practice": request.user.practice,
-        "inactive": visible.filter(is_active=False).order_by("last_name", "pk"),
-        "may_create": Capability.CREATE_USER in access.capabilities(request.user),
-    }
-    return render(request, "medisetup/people.html", context)
 
 
 @require_GET

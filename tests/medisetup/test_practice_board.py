@@ -1,0 +1,198 @@
+"""« Mon cabinet »: who must act, filters kept in the address, reminders in moderation, safe files."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+from io import BytesIO
+
+import pytest
+from django.db import connections
+from django.urls import reverse
+from django.utils import timezone
+from openpyxl import load_workbook
+
+from accounts import emails
+from accounts.access import Forbidden, visible_users
+from accounts.exports import neutral
+from accounts.models import AuditEvent, Mail, User
+from medisetup import reminders
+from medisetup.practice_board import ACTORS, BoardFilter, board, rows, totals
+from medisetup.readiness import items
+from tests.accounts.factories import PracticeFactory, UserFactory
+from tests.client import CheckingClient
+from tests.practitioners.factories import PractitionerFactory
+
+Open = Callable[[User], CheckingClient]
+
+
+@pytest.fixture
+def manager(db: None) -> User:
+    user: User = UserFactory(roles=["admin"], last_name="Aaronson", first_name="Zoë")
+    return user
+
+
+def doctor(manager: User, **facts: object) -> User:
+    user: User = PractitionerFactory(user__practice=manager.practice, **facts).user
+    return user
+
+
+def acts(user: User) -> str:
+    found = board(User.objects.get_queryset()).get(pk=user.pk)
+    return str(found.acts)  # type: ignore[attr-defined]
+
+
+def names(manager: User, **query: str) -> list[str]:
+    found = BoardFilter(query).apply(board(visible_users(manager)))
+    return [user.last_name for user in found]
+
+
+def test_who_moves_first_follows_from_what_is_missing(manager: User) -> None:
+    invited = UserFactory(practice=manager.practice, invited=True, key=False)
+    assert acts(invited) == "manager", "the invitation is void or was never sent"
+    from accounts.actions import invitations
+
+    invitations.send(user=invited, by=manager, now=timezone.now())
+    assert acts(invited) == "owner"
+    assert acts(doctor(manager)) == "owner", "key and keystore are the owner's"
+    found = totals(board(visible_users(manager)))
+    assert found["all"] == 3 and sum(found[name] for name in ACTORS) == 3
+
+
+def test_the_filter_narrows_orders_and_reads_accents_and_case(manager: User) -> None:
+    doctor(manager, user__last_name="Lefèvre", user__created_at=None)
+    doctor(manager, user__last_name="Zola")
+    assert names(manager) == ["Aaronson", "Lefèvre", "Zola"]
+    assert names(manager, search="LEFEVRE") == ["Lefèvre"]
+    assert names(manager, search="zoe aar") == ["Aaronson"]
+    assert names(manager, role="admin") == ["Aaronson"]
+    assert "Zola" in names(manager, state="missing") and names(manager, state="ready") == []
+    assert names(manager, state="x", acts="y", item="z", role="?", order="q") == [
+        "Aaronson",
+        "Lefèvre",
+        "Zola",
+    ]
+    User.objects.get_queryset().filter(last_name="Zola").update(
+        activated_at=timezone.now() - timedelta(days=400)
+    )
+    assert names(manager, order="waiting")[0] == "Zola"
+
+
+def test_every_row_has_a_word_for_every_item(manager: User) -> None:
+    doctor(manager)
+    for row in rows(board(visible_users(manager)), timezone.now()):
+        assert len(row.cells) == len(items()) and all(cell.text for cell in row.cells)
+
+
+def test_the_page_keeps_the_filter_and_masks_what_it_must(manager: User, signed_in: Open) -> None:
+    other = doctor(manager)
+    page = signed_in(manager).get(reverse("people"), {"state": "missing", "search": other.last_name})
+    html = page.content.decode()
+    assert "state=missing" in html and 'class="cell cell--' in html
+    assert other.practitioner.ssin not in html and other.practitioner.nihii not in html
+
+
+# --- reminders --------------------------------------------------------------------------------
+def test_a_reminder_names_what_is_missing_in_the_persons_language_once_in_three_days(
+    manager: User, signed_in: Open
+) -> None:
+    other = doctor(manager, user__language="nl")
+    client, url = signed_in(manager), reverse("remind", args=[other.uuid])
+    first = client.post(url, {"state": "missing"}, follow=True)
+    assert "Un rappel part vers" in first.content.decode()
+    assert first.redirect_chain[0][0].endswith("?state=missing")
+    assert "le prochain est possible à partir du" in client.post(url, follow=True).content.decode()
+    mail = Mail.objects.get(kind="reminder", user=other)
+    text = emails.open_content(mail).text
+    assert "configuratie" in text and "eHealth" in text and "http" in text
+    assert AuditEvent.objects.filter(kind="account:reminder:sent", subject=other.uuid).count() == 1
+
+
+def test_all_who_must_act_are_written_to_and_nobody_else(manager: User) -> None:
+    mine = {doctor(manager).pk for _ in range(3)}
+    UserFactory(practice=manager.practice, invited=True, key=False)
+    doctor(manager, user__is_active=False, user__deactivated_at=timezone.now())
+    PractitionerFactory()
+    assert reminders.remind_all(by=manager, now=timezone.now()) >= 3
+    told = set(Mail.objects.filter(kind="reminder").values_list("user", flat=True))
+    assert mine <= told <= mine | {manager.pk}
+    assert reminders.remind_all(by=manager, now=timezone.now()) == 0
+
+
+def test_only_who_sees_readiness_reminds(manager: User, signed_in: Open) -> None:
+    other, stranger = doctor(manager), UserFactory(roles=["admin"])
+    colleague = doctor(manager)
+    with pytest.raises(Forbidden):
+        reminders.remind(user=other, by=colleague, now=timezone.now())
+    assert not reminders.remind(user=other, by=stranger, now=timezone.now())
+    assert signed_in(stranger).post(reverse("remind", args=[other.uuid])).status_code == 404
+    assert signed_in(colleague).post(reverse("remind_all")).status_code == 403
+    assert not Mail.objects.filter(kind="reminder").exists()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_clicks_at_once_send_one_mail() -> None:
+    manager = UserFactory(roles=["admin"])
+    other = doctor(manager)
+
+    def click(_number: int) -> bool:
+        try:
+            return reminders.remind(user=other, by=manager, now=timezone.now())
+        finally:
+            connections.close_all()
+
+    with ThreadPoolExecutor(6) as pool:
+        assert sum(pool.map(click, range(6))) == 1
+    assert Mail.objects.filter(kind="reminder").count() == 1
+
+
+# --- files ------------------------------------------------------------------------------------
+@pytest.mark.parametrize("start", ["=", "+", "-", "@", "\t", "\r", "＝", "＋", "－", "＠"])
+def test_no_cell_is_a_formula(start: str) -> None:
+    assert neutral(f"{start}1+1") == f"'{start}1+1"
+    assert neutral("Dupont") == "Dupont"
+
+
+def test_the_board_is_saved_as_csv_and_xlsx_with_the_filter(manager: User, signed_in: Open) -> None:
+    doctor(manager, user__last_name="=HYPERLINK(1)")
+    doctor(manager, user__last_name="Zola")
+    client = signed_in(manager)
+    answer = client.get(reverse("people_export", args=["csv"]), {"search": "hyper"})
+    table = list(csv.reader(io.StringIO(answer.content.decode("utf-8-sig"))))
+    assert [line[0] for line in table[1:]] == ["'=HYPERLINK(1)"]
+    assert len(table[0]) == len(table[1]) == 7 + len(items())
+    answer = client.get(reverse("people_export", args=["xlsx"]))
+    sheet = load_workbook(BytesIO(answer.content)).active
+    assert sheet is not None and sheet.max_row == 4
+    events = AuditEvent.objects.filter(kind="account:people:exported").order_by("pk")
+    assert [event.details["count"] for event in events] == [1, 3]
+    assert client.get(reverse("people_export", args=["pdf"])).status_code == 404
+
+
+def test_a_file_asks_for_the_password_again(manager: User, signed_in: Open) -> None:
+    client = signed_in(manager)
+    session = client.session
+    session["account_authentication_methods"] = []
+    session.save()
+    answer = client.get(reverse("people_export", args=["csv"]))
+    assert answer.status_code == 302 and answer.url.startswith("/signin/again/")
+    colleague = signed_in(doctor(manager))
+    assert colleague.get(reverse("people_export", args=["csv"])).status_code == 403
+
+
+@pytest.mark.django_db
+def test_the_board_takes_as_many_queries_for_forty_people_as_for_four(
+    signed_in: Open, django_assert_max_num_queries: Callable[..., object]
+) -> None:
+    practice = PracticeFactory()
+    admin = UserFactory(practice=practice, roles=["admin"])
+    PractitionerFactory.create_batch(3, user__practice=practice)
+    client = signed_in(admin)
+    with django_assert_max_num_queries(16) as few:
+        client.get(reverse("people"))
+    PractitionerFactory.create_batch(37, user__practice=practice)
+    with django_assert_max_num_queries(len(few)):  # type: ignore[arg-type]
+        client.get(reverse("people"))
