@@ -36,6 +36,10 @@ def navigation(request: HttpRequest) -> dict[str, Any]:
     }
 
 
+# Addresses that others begin with: only the page itself is the current one.
+WHOLE = ("/", "/platform/")
+
+
 def request_language() -> str:
     return (translation.get_language() or settings.LANGUAGE_CODE)[:2]
 
@@ -50,6 +54,7 @@ def links(request: HttpRequest) -> list[dict[str, Any]]:
     if Capability.SEE_PRACTICE_READINESS in can:
         entries.append((reverse("people"), _("Utilisateurs"), "people"))
     if Capability.SEE_PLATFORM in can:
+        entries.append((reverse("platform"), _("Plate-forme"), "people"))
         entries.append((reverse("ehealth:all_exchanges"), _("Échanges eHealth"), "mailbox"))
     if Capability.ACTIVATE_LICENCE in can:
         entries.append((reverse("billing:licence_queue"), _("Demandes de licence"), "check"))
@@ -60,7 +65,7 @@ def links(request: HttpRequest) -> list[dict[str, Any]]:
             "url": url,
             "label": label,
             "icon": icon,
-            "current": request.path.startswith(url) if url != "/" else request.path == "/",
+            "current": request.path == url if url in WHOLE else request.path.startswith(url),
         }
         for url, label, icon in entries
     ]

@@ -261,6 +261,7 @@ CELERY_BEAT_SCHEDULE = {
     "sweep connections": every("ehealth.tasks.sweep_connections", SWEEP_SECONDS),
     "remind of certificates": every("ehealth.tasks.remind_of_certificates", 3600),
     "poll mailboxes": every("ehealth.tasks.poll_due_mailboxes", SWEEP_SECONDS),
+    "note who is ready": every("medisetup.tasks.note_ready", 3600),
     "send mails": every("accounts.tasks.send_due_mails", SWEEP_SECONDS),
     "tell of lost supervisors": every("billing.tasks.tell_of_lost_supervisors", SWEEP_SECONDS),
     "sweep licences": every("accounts.tasks.sweep_licences", 3600),

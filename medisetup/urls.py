@@ -5,7 +5,7 @@ from django.contrib.auth.decorators import login_not_required
 from django.urls import include, path
 from django.views.i18n import set_language
 
-from medisetup import board_pages, views
+from medisetup import board_pages, platform_pages, views
 
 urlpatterns = [
     path("", views.home, name="home"),
@@ -15,6 +15,9 @@ urlpatterns = [
     path("people/remind/", board_pages.remind_all, name="remind_all"),
     path("people/<uuid:uuid>/remind/", board_pages.remind, name="remind"),
     path("people/<uuid:uuid>/", views.person, name="person"),
+    path("platform/", platform_pages.platform, name="platform"),
+    path("platform/practices/<uuid:uuid>/", platform_pages.practice, name="platform_practice"),
+    path("platform/people/<uuid:uuid>/", platform_pages.person, name="platform_person"),
     path("help/", views.help_page, name="help"),
     path("health/", views.health, name="health"),
     path("language/", login_not_required(set_language), name="set_language"),

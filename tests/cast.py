@@ -196,6 +196,10 @@ def watching(user: User) -> Iterator[Visit]:
     yield Visit("manager about tests", manager, reverse("ehealth:checks", args=[user.uuid]))
     yield Visit("staff", staff, reverse("ehealth:exchanges", args=[user.uuid]))
     yield Visit("staff", staff, reverse("ehealth:all_exchanges"))
+    yield Visit("staff", staff, reverse("platform"))
+    yield Visit("staff", staff, reverse("platform") + "?search=x")
+    yield Visit("staff", staff, reverse("platform_practice", args=[user.practice.uuid]))
+    yield Visit("staff", staff, reverse("platform_person", args=[user.uuid]))
     yield Visit("staff", staff, reverse("ehealth:all_exchanges") + "?outcome=ok&service=etk")
     yield Visit("tested", user, reverse("home"))
 

@@ -114,6 +114,8 @@ class User(AbstractBaseUser):
     created_by = models.ForeignKey("self", models.PROTECT, null=True, related_name="+")
     activated_at = models.DateTimeField(null=True)
     deactivated_at = models.DateTimeField(null=True)
+    # First seen ready, by an hourly look.
+    ready_at = models.DateTimeField(null=True)
     # Set when the owner chose the password; null while somebody else's password is in force.
     password_own_at = models.DateTimeField(null=True)
 

@@ -79,3 +79,15 @@ def hub_suggestion(subject: User) -> str:
 def masked(value: str) -> str:
     """All but the last three characters hidden."""
     return identifiers.mask(value) if value else ""
+
+
+@register.filter
+def unlocalised(number: float) -> str:
+    """A number for an attribute of a picture: with a point, in every language."""
+    return f"{number:g}"
+
+
+@register.filter
+def at(values: list[Any], index: int) -> Any:
+    """The value at that place."""
+    return values[index]
