@@ -34,12 +34,11 @@ def people(request: HttpRequest) -> HttpResponse:
     """Who of the practice is ready, who is not, who must act next."""
     access.require(request.user, Capability.SEE_PRACTICE_READINESS)
     visible = access.visible_users(request.user)
-    everybody, chosen = practice_board.board(visible), BoardFilter(request.GET)
+    everybody, chosen = practice_board.board(visible, timezone.now()), BoardFilter(request.GET)
     page = Paginator(chosen.apply(everybody), PEOPLE_PER_PAGE).get_page(request.GET.get("page"))
     totals = practice_board.totals(everybody)
     context = {
         "page": page,
-        "rows": practice_board.rows(page, timezone.now()),
         "items": items(),
         "filter": chosen,
         "kept": urlencode(chosen.values()),
@@ -66,8 +65,7 @@ def export(request: HttpRequest, file_format: str) -> HttpResponse:
     if not proved_recently(request):
         return ask_second_proof(request)
     now = timezone.now()
-    chosen = BoardFilter(request.GET).apply(practice_board.board(access.visible_users(request.user)))
-    rows = practice_board.rows(chosen, now)
+    rows = BoardFilter(request.GET).apply(practice_board.board(access.visible_users(request.user), now))
     with transaction.atomic():
         practice = request.user.practice
         audit.record(

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 ROW, THICK, WIDTH = 34, 20, 600
-COLUMN, TALL = 44, 160
+COLUMN, TALL = 60, 160
 
 
 @dataclass(frozen=True)
@@ -29,6 +29,11 @@ class Bar:
     total: str
     place: int
     parts: tuple[Part, ...]
+
+    @property
+    def middle(self) -> int:
+        """Where the text of a column stands, from its own left edge."""
+        return COLUMN // 2
 
 
 @dataclass(frozen=True)
@@ -69,7 +74,7 @@ def columns(key: str, title: str, series: Sequence[tuple[str, int]], head: str, 
         (part,) = _parts([(kind, number)], longest, TALL)
         lowered = Part(part.kind, TALL - part.length, part.length, part.text)
         bars.append(Bar(label, str(number), COLUMN * index, (lowered,)))
-    return Chart(key, title, "columns", tuple(bars), (head,), max(COLUMN * len(bars), COLUMN), TALL + 40)
+    return Chart(key, title, "columns", tuple(bars), (head,), max(COLUMN * len(bars), COLUMN), TALL + 44)
 
 
 def _parts(parts: Sequence[tuple[str, int]], longest: int, size: int) -> tuple[Part, ...]:

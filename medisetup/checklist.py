@@ -9,7 +9,7 @@ from django.utils.functional import Promise
 
 from accounts.models import User
 from medisetup.item import BLOCKING, DONE, NOT_APPLICABLE, PROBLEM, RECOMMENDED, STATES, TODO, Item
-from medisetup.readiness import items, with_items
+from medisetup.readiness import items, with_states
 
 
 @dataclass(frozen=True)
@@ -61,13 +61,14 @@ class Checklist:
 
 
 def checklist_of(annotated: Any) -> Checklist:
-    """From a user that carries the annotations of `with_items`."""
-    lines = ((item, getattr(annotated, item.annotation)) for item in items())
+    """From a user that carries the annotations of `with_states`."""
+    pairs = [(item, getattr(annotated, item.annotation)) for item in items()]
     return Checklist(
-        tuple(Line(item, state) for item, state in lines if state != NOT_APPLICABLE), annotated.ready
+        tuple(Line(item, state) for item, state in pairs if state != NOT_APPLICABLE),
+        ready=all(state in (DONE, NOT_APPLICABLE) for item, state in pairs if item.level == BLOCKING),
     )
 
 
 def checklist(user: User) -> Checklist:
     """One query for one person."""
-    return checklist_of(with_items(User.objects.get_queryset().filter(pk=user.pk)).get())
+    return checklist_of(with_states(User.objects.get_queryset().filter(pk=user.pk)).get())

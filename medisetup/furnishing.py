@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 
 from allauth.account.models import EmailAddress
 from django.contrib.auth.hashers import make_password
-from django.db import transaction
+from django.db import connection, transaction
 from django.db.models import F, Model
 
 from accounts.models import (
@@ -109,6 +109,8 @@ def furnish(*, practices: int, people: int, seed: int, now: datetime) -> dict[st
         # Rows are born now, whatever they say; an activated account is a day older than its activation.
         invented = User.objects.get_queryset().filter(login__endswith="@furnished.example")
         invented.filter(activated_at__isnull=False).update(created_at=F("activated_at") - DAY)
+    with connection.cursor() as cursor:
+        cursor.execute("ANALYZE")
     return {model._meta.model_name or "": len(rows) for model, rows in maker.batch.rows.items()}
 
 
@@ -122,6 +124,7 @@ class _Maker:
     def __init__(self, chance: random.Random, now: datetime) -> None:
         self.chance, self.now, self.batch = chance, now, _Batch()
         self.today = now.date()
+        self.managed: set[str] = set()
         # Nobody signs in here: one hash of nothing serves everybody.
         self.password = make_password(None)
 
@@ -147,10 +150,13 @@ class _Maker:
     def person(self, number: int, home: tuple[Practice, BillingAddress, str]) -> None:
         practice, billing, of_practice = home
         language = of_practice if self.chance.random() < 0.85 else self.chance.choice(LANGUAGES)
-        profession = PROFESSIONS[number % len(PROFESSIONS)]
+        # The first of each practice manages it.
+        manages = practice.name not in self.managed
+        self.managed.add(practice.name)
+        profession = "persadministrative" if manages else self.chance.choice(PROFESSIONS)
         step = self.chance.choices(range(len(STEPS)), STOPS)[0]
         user = self._user(number, practice, billing, language, step)
-        self._roles(user, number, profession)
+        self._roles(user, profession, manages)
         if step >= 2:
             self._key(user)
         row = self._practitioner(user, number, profession, step)
@@ -182,9 +188,9 @@ class _Maker:
             self.batch.add(Invitation(user=user, email_key=login, expires_at=sent + 3 * DAY, created_at=sent))
         return user
 
-    def _roles(self, user: User, number: int, profession: str) -> None:
+    def _roles(self, user: User, profession: str, manages: bool) -> None:
         roles = {PHYSICIAN: "physician", "persnurse": "paramedical"}.get(profession, "reception")
-        self.batch.add(RoleGrant(user=user, role="user_manager" if number % 50 == 1 else roles))
+        self.batch.add(RoleGrant(user=user, role="user_manager" if manages else roles))
 
     def _key(self, user: User) -> None:
         fingerprint = hashlib.sha256(user.login.encode()).hexdigest()

@@ -12,7 +12,21 @@ from datetime import date, datetime
 from typing import Any
 
 from django.conf import settings
-from django.db.models import Aggregate, Count, DurationField, Exists, F, Min, OuterRef, Q, QuerySet
+from django.db import connection
+from django.db.models import (
+    Aggregate,
+    Case,
+    Count,
+    DurationField,
+    Exists,
+    F,
+    Min,
+    OuterRef,
+    Q,
+    QuerySet,
+    Value,
+    When,
+)
 from django.db.models.functions import TruncMonth
 from django.utils.formats import date_format
 from django.utils.translation import gettext as _
@@ -21,9 +35,9 @@ from accounts.models import Licence, PersonalKey, Practice, User
 from ehealth.models import EdmgRegistration, Keystore, Mailbox, Mutuality
 from medisetup import charts
 from medisetup.charts import Chart
-from medisetup.item import BLOCKING, PROBLEM, TODO, WAITING
+from medisetup.item import BLOCKING, DONE, NOT_APPLICABLE, PROBLEM, TODO, WAITING
 from medisetup.practice_board import fold
-from medisetup.readiness import items, with_items
+from medisetup.readiness import items, with_items, with_states
 from practitioners.models import Practitioner
 from practitioners.reference import PHYSICIAN
 
@@ -54,10 +68,11 @@ class PracticeLine:
 
 @dataclass(frozen=True)
 class Overview:
-    """All practices, worst first, and how often each blocking item is open."""
+    """All practices, worst first; how often each blocking item is open; physicians by step of FUNNEL."""
 
     lines: tuple[PracticeLine, ...]
     open_items: tuple[tuple[str, int], ...]
+    steps: tuple[int, ...]
 
     @property
     def people(self) -> int:
@@ -73,25 +88,59 @@ def active() -> QuerySet[User]:
 
 
 def overview() -> Overview:
-    """Readiness and open items of everybody, grouped by practice: one query over people, one of practices."""
+    """Everybody's readiness, open items and steps, grouped by practice: one query over people, one of names.
+
+    The states are computed once per person in an inner query; the outer one only counts them.
+    """
     blocking = [item for item in items() if item.level == BLOCKING]
-    counts: dict[str, Any] = {
-        f"open_{item.key}": Count("pk", filter=Q(**{f"{item.annotation}__in": [TODO, PROBLEM, WAITING]}))
-        for item in blocking
-    }
-    grouped = list(
-        with_items(active())
-        .order_by()
-        .values("practice")
-        .annotate(people=Count("pk"), done=Count("pk", filter=Q(ready=True)), **counts)
-    )
-    names = Practice.objects.in_bulk([row["practice"] for row in grouped])
-    lines = [PracticeLine(names[row["practice"]], row["people"], row["done"]) for row in grouped]
-    lines.sort(key=lambda line: (line.percent, -line.people, line.practice.name))
-    stuck = [
-        (f"{item.id} {item.title}", sum(row[f"open_{item.key}"] for row in grouped)) for item in blocking
+    ready = " AND ".join(f"{item.annotation} IN ('{DONE}', '{NOT_APPLICABLE}')" for item in blocking)
+    open_states = f"IN ('{TODO}', '{PROBLEM}', '{WAITING}')"
+    conditions = [
+        "true",
+        ready,
+        *(f"physician AND {step.format(ready=ready)}" for step in FUNNEL),
+        *(f"{item.annotation} {open_states}" for item in blocking),
     ]
-    return Overview(tuple(lines), tuple(sorted(stuck, key=lambda pair: -pair[1])))
+    rows = _counted(conditions)
+    names = Practice.objects.in_bulk([row[0] for row in rows])
+    lines = [PracticeLine(names[row[0]], row[1], row[2]) for row in rows]
+    lines.sort(key=lambda line: (line.percent, -line.people, line.practice.name))
+    sums = [sum(column) for column in zip(*(row[3:] for row in rows), strict=True)]
+    open_counts = sums[len(FUNNEL) :] if sums else [0] * len(blocking)
+    stuck = [(f"{item.id} {item.title}", count) for item, count in zip(blocking, open_counts, strict=True)]
+    steps = sums[: len(FUNNEL)] if sums else [0] * len(FUNNEL)
+    return Overview(tuple(lines), tuple(sorted(stuck, key=lambda pair: -pair[1])), tuple(steps))
+
+
+# Conditions on the inner query, in the order of the labels of `funnel_chart`.
+FUNNEL = ("true", "activated", "keyed", "connected", "({ready})", "registered")
+
+
+def _counted(conditions: Sequence[str]) -> list[tuple[int, ...]]:
+    """(practice, how many people meet each condition), for every practice with somebody active.
+
+    The conditions are constants of this module and names of annotations: nothing typed gets here.
+    """
+    of_user = {"user": OuterRef("pk")}
+    done = EdmgRegistration.objects.all().done().filter(**of_user).order_by()
+    seven = done.values("user").annotate(count=Count("pk")).filter(count=len(Mutuality.values)).values("user")
+    people = with_states(active()).annotate(
+        physician=Exists(Practitioner.objects.filter(profession=PHYSICIAN, **of_user)),
+        activated=Case(When(activated_at__isnull=False, then=Value(True)), default=Value(False)),
+        keyed=Exists(PersonalKey.objects.live().filter(**of_user)),
+        connected=Exists(Keystore.objects.in_force().filter(**of_user)),
+        registered=Exists(seven),
+    )
+    annotations = [item.annotation for item in items()]
+    flags = ("physician", "activated", "keyed", "connected", "registered")
+    inner, values = people.order_by().values("practice_id", *annotations, *flags).query.sql_with_params()
+    counts = ", ".join(f"count(*) FILTER (WHERE {condition})" for condition in conditions)
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"SELECT practice_id, {counts} FROM ({inner}) AS people GROUP BY practice_id",  # noqa: S608
+            values,
+        )
+        return cursor.fetchall()
 
 
 def matching(lines: Sequence[PracticeLine], search: str) -> list[PracticeLine]:
@@ -117,24 +166,17 @@ def stuck_chart(found: Overview) -> Chart:
     return charts.rows("stuck", _("Où l'on reste bloqué"), series, [_("Personnes")])
 
 
-def funnel_chart() -> Chart:
-    """Physicians from the invitation to « prêt »; one query."""
-    of_user = {"user": OuterRef("pk")}
-    done = EdmgRegistration.objects.all().done().filter(**of_user).order_by()
-    seven = done.values("user").annotate(count=Count("pk")).filter(count=len(Mutuality.values)).values("user")
-    people = with_items(active().filter(Exists(Practitioner.objects.filter(profession=PHYSICIAN, **of_user))))
-    steps = {
-        _("Invités"): Q(),
-        _("Activés"): Q(activated_at__isnull=False),
-        _("Avec une clé"): Q(Exists(PersonalKey.objects.live().filter(**of_user))),
-        _("Connectés à eHealth"): Q(Exists(Keystore.objects.in_force().filter(**of_user))),
-        _("Prêts"): Q(ready=True),
-        _("Inscrits aux 7 mutualités"): Q(Exists(seven)),
-    }
-    counts = people.aggregate(
-        **{f"step{number}": Count("pk", filter=condition) for number, condition in enumerate(steps.values())}
+def funnel_chart(found: Overview) -> Chart:
+    """Physicians from the invitation to « prêt », and on to the seven mutualities."""
+    labels = (
+        _("Invités"),
+        _("Activés"),
+        _("Avec une clé"),
+        _("Connectés à eHealth"),
+        _("Prêts"),
+        _("Inscrits aux 7 mutualités"),
     )
-    series = [(name, [("brand", counts[f"step{number}"])]) for number, name in enumerate(steps)]
+    series = [(label, [("brand", count)]) for label, count in zip(labels, found.steps, strict=True)]
     return charts.rows("funnel", _("Médecins, de l'invitation à « prêt »"), series, [_("Médecins")])
 
 

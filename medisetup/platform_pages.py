@@ -40,7 +40,7 @@ def platform(request: HttpRequest) -> HttpResponse:
         "page": page,
         "median_days": platform_board.median_days(),
         "charts": [
-            platform_board.funnel_chart(),
+            platform_board.funnel_chart(found),
             platform_board.readiness_chart(found),
             platform_board.stuck_chart(found),
             platform_board.edmg_chart(),
@@ -57,13 +57,12 @@ def platform(request: HttpRequest) -> HttpResponse:
 def practice(request: HttpRequest, uuid: UUID) -> HttpResponse:
     """One practice as its manager sees it, without the buttons."""
     found = access.any_practice_or_404(request.user, uuid)
-    everybody = practice_board.board(platform_board.active().filter(practice=found))
+    everybody = practice_board.board(platform_board.active().filter(practice=found), timezone.now())
     chosen = BoardFilter(request.GET)
     page = Paginator(chosen.apply(everybody), PEOPLE_PER_PAGE).get_page(request.GET.get("page"))
     context = {
         "practice": found,
         "page": page,
-        "rows": practice_board.rows(page, timezone.now()),
         "items": items(),
         "filter": chosen,
         "totals": practice_board.totals(everybody),

@@ -1,26 +1,26 @@
-"""« Mon cabinet »: who is ready, who must act next, who has waited longest; one query for a page of people.
+"""« Mon cabinet »: who is ready, who must act next, who has waited longest.
 
-Everything is read from the item annotations of `readiness`; the filter comes from the address, so that what
-one sees can be kept and shared.
+The states of a practice's people come from one query; the rest is looked at in Python, for a practice is
+small. The filter comes from the address, so that what one sees can be kept and shared.
 """
 
 from __future__ import annotations
 
 import unicodedata
+from collections import Counter
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
 from django import forms
-from django.db.models import Case, CharField, Count, Exists, F, Func, OuterRef, Q, QuerySet, Value, When
-from django.db.models.functions import Coalesce, Concat, Lower, Now
+from django.db.models import Exists, OuterRef, QuerySet
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from accounts.models import Invitation, Role, User
 from medisetup.checklist import Checklist, checklist_of
-from medisetup.item import BLOCKING, NOT_APPLICABLE, PROBLEM, STATES, TODO, WAITING, Item
-from medisetup.readiness import items, with_items
+from medisetup.item import NOT_APPLICABLE, PROBLEM, STATES, TODO, WAITING
+from medisetup.readiness import items, with_states
 
 OWNER, MANAGER, PLATFORM, NOBODY = "owner", "manager", "platform", "nobody"
 ACTORS = {
@@ -30,7 +30,6 @@ ACTORS = {
     NOBODY: gettext_lazy("Personne"),
 }
 ANY = ("", gettext_lazy("Tous"))
-_ACCENTED, _PLAIN = "àáâãäåçèéêëìíîïñòóôõöùúûüýÿ", "aaaaaaceeeeiiiinooooouuuuyy"
 
 
 def fold(text: str) -> str:
@@ -62,23 +61,14 @@ class BoardFilter(forms.Form):
         for field in self.fields.values():
             field.hide_optional = True
 
-    def apply(self, people: QuerySet[User]) -> QuerySet[User]:
-        """`people` as `board` gives them, narrowed and in order."""
+    def apply(self, rows: list[Row]) -> list[Row]:
+        """The rows of `board` that match, in order."""
         self.is_valid()
         chosen = self.cleaned_data
-        if chosen.get("search"):
-            people = people.annotate(folded=_folded()).filter(folded__contains=fold(chosen["search"]))
-        if chosen.get("state"):
-            people = people.filter(ready=chosen["state"] == "ready")
-        if chosen.get("acts"):
-            people = people.filter(acts=chosen["acts"])
-        if chosen.get("item"):
-            people = people.filter(**{f"item_{chosen['item']}__in": [TODO, PROBLEM, WAITING]})
-        if chosen.get("role"):
-            people = people.filter(role_grants__role=chosen["role"])
+        kept = [row for row in rows if _matches(row, chosen)]
         if chosen.get("order") == "waiting":
-            return people.order_by("ready", "since", "pk")
-        return people.order_by("last_name", "first_name", "pk")
+            return sorted(kept, key=lambda row: (row.acts == NOBODY, row.since))
+        return kept
 
     def values(self) -> dict[str, str]:
         """What was chosen, for links that keep it."""
@@ -86,40 +76,16 @@ class BoardFilter(forms.Form):
         return {name: str(value) for name, value in self.cleaned_data.items() if value}
 
 
-def _folded() -> Func:
-    whole = Lower(Concat("first_name", Value(" "), "last_name"))
-    return Func(whole, Value(_ACCENTED), Value(_PLAIN), function="TRANSLATE", output_field=CharField())
-
-
-def board(people: QuerySet[User]) -> QuerySet[User]:
-    """Active people with the state of each item, `ready`, `acts` (one of ACTORS) and `since`."""
-    return with_items(people.filter(is_active=True)).annotate(
-        acts=_acts(), since=Coalesce("activated_at", "created_at")
-    )
-
-
-def _acts() -> Case:
-    """Who moves first: a manager invites and pre-fills, the owner does what only the owner may."""
-    open_invitation = Exists(
-        Invitation.objects.filter(user=OuterRef("pk"), used_at=None, revoked_at=None, expires_at__gt=Now())
-    )
-    blocking = [item for item in items() if item.level == BLOCKING]
-    return Case(
-        When(ready=True, then=Value(NOBODY)),
-        When(Q(activated_at=None) & ~open_invitation, then=Value(MANAGER)),
-        When(_undone([item for item in blocking if item.owner_only]), then=Value(OWNER)),
-        When(Q(activated_at=None) & _undone(blocking), then=Value(OWNER)),
-        When(_undone(blocking), then=Value(MANAGER)),
-        default=Value(PLATFORM),
-        output_field=CharField(),
-    )
-
-
-def _undone(which: list[Item]) -> Q:
-    undone = Q()
-    for item in which:
-        undone |= Q(**{f"{item.annotation}__in": [TODO, PROBLEM]})
-    return undone
+def _matches(row: Row, chosen: dict[str, Any]) -> bool:
+    states = {item.key: cell.state for item, cell in zip(items(), row.cells, strict=True)}
+    checks = {
+        "search": lambda text: fold(text) in fold(row.user.get_full_name()),
+        "state": lambda state: row.checklist.ready == (state == "ready"),
+        "acts": lambda actor: row.acts == actor,
+        "item": lambda key: states[key] in (TODO, PROBLEM, WAITING),
+        "role": lambda role: role in row.roles,
+    }
+    return all(check(chosen[name]) for name, check in checks.items() if chosen.get(name))
 
 
 @dataclass(frozen=True)
@@ -132,45 +98,73 @@ class Cell:
 
 @dataclass(frozen=True)
 class Row:
-    """One person, ready for the page and for a file."""
+    """One person, ready for the page and for a file. `acts`: one of ACTORS; `since`: waiting from then on."""
 
     user: User
     checklist: Checklist
     cells: tuple[Cell, ...]
+    roles: frozenset[str]
     acts: str
-    next_title: str
+    since: datetime
     days: int
 
+    @property
+    def who(self) -> str:
+        return str(ACTORS[self.acts])
 
-def rows(people: Any, now: datetime) -> list[Row]:
-    """From users that carry the annotations of `board`."""
-    return [_row(user, now) for user in people]
+    @property
+    def next_title(self) -> str:
+        line = self.checklist.next_line
+        return str(line.item.title) if line else ""
+
+    @property
+    def may_be_reminded(self) -> bool:
+        """Signed in once, and something is theirs to do."""
+        return self.acts == OWNER and self.user.activated_at is not None
+
+
+def board(people: QuerySet[User], now: datetime) -> list[Row]:
+    """Every active one of these people, by name: states from one query, roles from another."""
+    open_invitation = Exists(Invitation.objects.all().open(now).filter(user=OuterRef("pk")))
+    found = with_states(people.filter(is_active=True)).annotate(invited=open_invitation)
+    ordered = found.prefetch_related("role_grants").order_by("last_name", "first_name", "pk")
+    return [_row(user, now) for user in ordered]
 
 
 def _row(user: Any, now: datetime) -> Row:
-    checklist = checklist_of(user)
-    cells = tuple(_cell(getattr(user, item.annotation)) for item in items())
-    line = checklist.next_line
-    since: timedelta = now - user.since
+    checklist, since = checklist_of(user), user.activated_at or user.created_at
+    waited: timedelta = now - since
     return Row(
         user=user,
         checklist=checklist,
-        cells=cells,
-        acts=str(ACTORS[user.acts]),
-        next_title=str(line.item.title) if line else "",
-        days=0 if user.ready else since.days,
+        cells=tuple(_cell(getattr(user, item.annotation)) for item in items()),
+        roles=frozenset(grant.role for grant in user.role_grants.all()),
+        acts=_acts(user, checklist),
+        since=since,
+        days=0 if checklist.ready else waited.days,
     )
+
+
+def _acts(user: Any, checklist: Checklist) -> str:
+    """Who moves first: a manager invites and pre-fills, the owner does what only the owner may."""
+    undone = [line.item for line in checklist.blocking if line.state in (TODO, PROBLEM)]
+    if checklist.ready:
+        return NOBODY
+    if user.activated_at is None:
+        return OWNER if user.invited else MANAGER
+    if any(item.owner_only for item in undone):
+        return OWNER
+    return MANAGER if undone else PLATFORM
 
 
 def _cell(state: str) -> Cell:
     return Cell(state, str(STATES[state]))
 
 
-def totals(people: QuerySet[User]) -> dict[str, int]:
+def totals(rows: list[Row]) -> dict[str, int]:
     """Counts over everybody, whatever the filter: all, ready, and who must act."""
-    counted = people.order_by().values("acts").annotate(count=Count("pk"))
-    by_actor = {row["acts"]: row["count"] for row in counted}
-    return {"all": sum(by_actor.values())} | {name: by_actor.get(name, 0) for name in ACTORS}
+    counted = Counter(row.acts for row in rows)
+    return {"all": len(rows)} | {name: counted[name] for name in ACTORS}
 
 
 def header() -> list[str]:
@@ -184,10 +178,5 @@ def line(row: Row) -> list[str]:
     user, checklist = row.user, row.checklist
     state = _("Prêt") if checklist.ready else _("À compléter")
     steps = _("%(done)s sur %(total)s") % {"done": checklist.done_count, "total": checklist.total}
-    known = [user.last_name, user.first_name, user.email, state, steps, row.acts, row.next_title]
+    known = [user.last_name, user.first_name, user.email, state, steps, row.who, row.next_title]
     return [*known, *("" if cell.state == NOT_APPLICABLE else cell.text for cell in row.cells)]
-
-
-def unready(people: QuerySet[User]) -> QuerySet[User]:
-    """Those whom a reminder makes sense for: signed in once, and something is theirs to do."""
-    return people.filter(acts=OWNER, activated_at__isnull=False).order_by(F("since").asc(), "pk")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
-from typing import Any
 
 from django.db import transaction
 from django.urls import reverse
@@ -12,8 +11,7 @@ from accounts import audit, emails, throttle
 from accounts.access import Capability, Forbidden, require, visible_users
 from accounts.models import Mail, User
 from medisetup.item import PROBLEM, TODO
-from medisetup.practice_board import board, unready
-from medisetup.readiness import items
+from medisetup.practice_board import Row, board
 
 EVERY = timedelta(days=3)
 KIND = "reminder"
@@ -25,14 +23,14 @@ def remind(*, user: User, by: User, now: datetime) -> bool:
     Raises `Forbidden`. Nothing is sent to who is ready, never signed in, or has nothing to do.
     """
     _require(by)
-    found = unready(board(visible_users(by))).filter(pk=user.pk).first()
-    return found is not None and _send(found, by, now)
+    rows = board(visible_users(by).filter(pk=user.pk), now)
+    return any(_send(row, by, now) for row in rows)
 
 
 def remind_all(*, by: User, now: datetime) -> int:
     """Write to everybody of the own practice who must act; how many mails."""
     _require(by)
-    return sum(_send(user, by, now) for user in unready(board(visible_users(by))))
+    return sum(_send(row, by, now) for row in board(visible_users(by), now))
 
 
 def next_possible(user: User) -> datetime | None:
@@ -47,11 +45,14 @@ def _require(by: User) -> None:
         raise Forbidden(Capability.SEE_PRACTICE_READINESS)
 
 
-def _send(user: Any, by: User, now: datetime) -> bool:
+def _send(row: Row, by: User, now: datetime) -> bool:
+    user = row.user
+    if not row.may_be_reminded:
+        return False
     # Outside the transaction, which could give the place back; two clicks at once share one place.
     if not throttle.allow(KIND, user.pk, 1, int(EVERY.total_seconds())):
         return False
-    missing = [item.title for item in items() if getattr(user, item.annotation) in (TODO, PROBLEM)]
+    missing = [line.item.title for line in row.checklist.lines if line.state in (TODO, PROBLEM)]
     with transaction.atomic():
         context = {"by": by, "missing": missing, "link": emails.link(reverse("home"))}
         emails.queue(KIND, user=user, context=context)

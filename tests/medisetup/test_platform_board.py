@@ -45,7 +45,7 @@ def test_the_funnel_and_the_registrations_are_counted() -> None:
     registrations(with_key(ready_doctor()), ("registered", "", ""))
     registrations(with_key(ready_doctor()), ("rejected", "140", ""), ("waiting", "", ""))
     UserFactory(invited=True, key=False)
-    counts = [int(bar.total) for bar in platform_board.funnel_chart().bars]
+    counts = [int(bar.total) for bar in platform_board.funnel_chart(platform_board.overview()).bars]
     assert counts[0] == 2 and counts[5] == 1
     assert counts[:4] == sorted(counts[:4], reverse=True)
     chart = platform_board.edmg_chart()

@@ -17,10 +17,11 @@ from openpyxl import load_workbook
 
 from accounts import emails
 from accounts.access import Forbidden, visible_users
+from accounts.actions import invitations
 from accounts.exports import neutral
 from accounts.models import AuditEvent, Mail, User
 from medisetup import reminders
-from medisetup.practice_board import ACTORS, BoardFilter, board, rows, totals
+from medisetup.practice_board import ACTORS, BoardFilter, board, totals
 from medisetup.readiness import items
 from tests.accounts.factories import PracticeFactory, UserFactory
 from tests.client import CheckingClient
@@ -41,24 +42,22 @@ def doctor(manager: User, **facts: object) -> User:
 
 
 def acts(user: User) -> str:
-    found = board(User.objects.get_queryset()).get(pk=user.pk)
-    return str(found.acts)  # type: ignore[attr-defined]
+    (row,) = board(User.objects.get_queryset().filter(pk=user.pk), timezone.now())
+    return row.acts
 
 
 def names(manager: User, **query: str) -> list[str]:
-    found = BoardFilter(query).apply(board(visible_users(manager)))
-    return [user.last_name for user in found]
+    found = BoardFilter(query).apply(board(visible_users(manager), timezone.now()))
+    return [row.user.last_name for row in found]
 
 
 def test_who_moves_first_follows_from_what_is_missing(manager: User) -> None:
     invited = UserFactory(practice=manager.practice, invited=True, key=False)
     assert acts(invited) == "manager", "the invitation is void or was never sent"
-    from accounts.actions import invitations
-
     invitations.send(user=invited, by=manager, now=timezone.now())
     assert acts(invited) == "owner"
     assert acts(doctor(manager)) == "owner", "key and keystore are the owner's"
-    found = totals(board(visible_users(manager)))
+    found = totals(board(visible_users(manager), timezone.now()))
     assert found["all"] == 3 and sum(found[name] for name in ACTORS) == 3
 
 
@@ -83,7 +82,7 @@ def test_the_filter_narrows_orders_and_reads_accents_and_case(manager: User) -> 
 
 def test_every_row_has_a_word_for_every_item(manager: User) -> None:
     doctor(manager)
-    for row in rows(board(visible_users(manager)), timezone.now()):
+    for row in board(visible_users(manager), timezone.now()):
         assert len(row.cells) == len(items()) and all(cell.text for cell in row.cells)
 
 
