@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 ROW, THICK, WIDTH = 34, 20, 600
-COLUMN, TALL = 60, 160
+COLUMN, TALL = 68, 160
 
 
 @dataclass(frozen=True)
