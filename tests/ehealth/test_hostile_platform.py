@@ -47,7 +47,7 @@ from tests.ehealth.test_edmg import accepted, ask, send_all, states
 from tests.platform import Simulator
 from tests.practitioners.factories import PractitionerFactory, nihii
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.chaos, pytest.mark.django_db(transaction=True)]
 State = EdmgRegistration.State
 USUAL, SHORT = (2.0, 2.0, 4.0), (2.0, 1.0, 1.5)
 MARGIN = 3.0

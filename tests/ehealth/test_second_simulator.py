@@ -17,7 +17,7 @@ from ehealth.models import Mutuality
 from tests.platform import PASSWORD, ROOT, Simulator
 from tests.practitioners.factories import PractitionerFactory, nihii, ssin
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.chaos, pytest.mark.django_db(transaction=True)]
 
 
 @pytest.fixture(scope="module")
