@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 from django.conf import settings as django_settings
@@ -33,14 +34,14 @@ LOOKS: list[tuple[dict[str, int], str, dict[str, Any]]] = [
 PERSONS = ("doctor", "beginner", "trainee", "house", "receptionist")
 OF_THE_PERSON = ("home", *SECTIONS[:3], "billing:financial")
 # Parts of pages; an answer to a script; a page whose script goes on by itself, seen in the key journeys.
-NO_PAGES = ("ehealth:connection_state", "ehealth:edmg_state", "accounts:key_session")
+NO_PAGES = ("ehealth:connection_state", "ehealth:edmg_state", "ehealth:checks_state", "accounts:key_session")
 
 
 def distinct() -> Iterator[Visit]:
     """Each page once for each kind of reader and each state, without those that differ by words only."""
     seen = set()
     for visit in visits():
-        name = resolve(visit.path).view_name if visit.status != 404 else "404"
+        name = resolve(urlsplit(visit.path).path).view_name if visit.status != 404 else "404"
         kind = (name, state_of(visit, name))
         if name not in NO_PAGES and visit.status != 302 and kind not in seen:
             seen.add(kind)
