@@ -43,6 +43,7 @@ KINDS = frozenset(
         "account:licence:activated",
         "account:licence:expired",
         "account:access:refused",
+        "account:journal:exported",
         "account:key:registered",
         "account:key:discarded",
         "account:key:backed_up",

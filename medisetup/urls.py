@@ -5,13 +5,16 @@ from django.contrib.auth.decorators import login_not_required
 from django.urls import include, path
 from django.views.i18n import set_language
 
-from medisetup import views
+from medisetup import journal, views
 
 urlpatterns = [
     path("", views.home, name="home"),
     path("me/", views.me, name="me"),
     path("people/", views.people, name="people"),
     path("people/<uuid:uuid>/", views.person, name="person"),
+    path("people/<uuid:uuid>/history/", journal.history, name="history"),
+    path("journal/", journal.practice_journal, name="journal"),
+    path("journal/export/", journal.export, name="journal_export"),
     path("help/", views.help_page, name="help"),
     path("health/", views.health, name="health"),
     path("language/", login_not_required(set_language), name="set_language"),

@@ -11,9 +11,11 @@ from datetime import timedelta
 from typing import Any
 
 from allauth.account.models import EmailAddress, EmailConfirmationHMAC
+from django.db import transaction
 from django.urls import reverse
 from django.utils import timezone
 
+from accounts import audit
 from accounts.actions import invitations, licences
 from accounts.models import KeyReset, Licence, PersonalKey, SectionReview, User
 from accounts.signin import reset_link
@@ -46,7 +48,7 @@ SECTIONS = (
 )
 OWN = ("home", "help", "ehealth:mailbox", "accounts:key", "account_reauthenticate", "account_logout")
 KEY = ("backup", "import", "rotate", "revoke", "lost", "prepared", "session")
-MANAGERS = ("people", "practitioners:new")
+MANAGERS = ("people", "practitioners:new", "journal")
 STRANGERS = ("account_login", "account_reset_password", "account_reset_password_done")
 
 
@@ -243,6 +245,26 @@ def own_pages(who: str, user: User) -> Iterator[Visit]:
         yield Visit(who, user, reverse(name, args=[user.uuid]))
 
 
+def journals(doctor: User, admin: User) -> Iterator[Visit]:
+    """What happened, in every kind of line; nothing; a filter that cannot be read."""
+    for kind in sorted(audit.KINDS):
+        with transaction.atomic():
+            audit.record(kind, actor=admin, subject=doctor, role="reception", until=timezone.now(), auto=True)
+    with transaction.atomic():
+        audit.record(
+            "section:practitioner/addresses:saved",
+            actor=admin,
+            subject=doctor,
+            **{"address city": ["", "Liège"]},
+        )
+        audit.record("account:licence:expired", actor=None, system="licences", subject=doctor)
+    yield Visit("doctor", doctor, reverse("history", args=[doctor.uuid]))
+    yield Visit("admin", admin, reverse("journal") + "?group=sections")
+    yield Visit("admin", admin, reverse("journal") + "?page=2")
+    yield Visit("admin", admin, reverse("journal") + "?until=2020-01-01")
+    yield Visit("admin", admin, reverse("journal") + "?since=x")
+
+
 def pages_about(who: str, actor: User, subject: User) -> Iterator[Visit]:
     """All that a manager sees of somebody."""
     from medisetup.templatetags.medisetup import sections_of
@@ -414,6 +436,7 @@ def visits() -> Iterator[Visit]:
     for who, user in mailboxes():
         yield Visit(who, user, reverse("ehealth:mailbox"))
     yield from watching(tested())
+    yield from journals(doctor, admin)
     yield from licence_pages(admin)
     yield from account_changes(admin)
     yield from end_of_training(manager)

@@ -128,7 +128,8 @@ def test_every_setting_of_our_own_is_read() -> None:
 
 def test_every_kind_of_the_audit_trail_is_recorded_and_no_other() -> None:
     outside = set(strings())
-    recorded = {kind for kind in KINDS if code().count(f'"{kind}"') > 1}
+    # Once in the list of kinds, once where it is put into words.
+    recorded = {kind for kind in KINDS if code().count(f'"{kind}"') > 2}
     recorded |= {f"section:{key}:saved" for key, _name, _label in TABS}
     assert KINDS - recorded == set()
     names = {text for text in outside if KIND.fullmatch(text) and text.count(":") == 2}

@@ -50,6 +50,7 @@ PAGELESS = {
     "account_change_password",
     "billing:bic",
     "accounts:key_reset_use",
+    "journal_export",
 }
 
 
