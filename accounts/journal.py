@@ -12,7 +12,7 @@ GROUPS: dict[str, tuple[str, ...]] = {
     "people": ("account:user:", "account:role:", "account:invitation:", "account:login:", "account:email:"),
     "sections": ("section:", "practitioner:", "billing:"),
     "licences": ("account:licence:", "account:address:"),
-    "sessions": ("account:session:", "account:password:", "account:access:"),
+    "sessions": ("account:session:", "account:password:", "account:access:", "account:factor:"),
     "keys": ("account:key:",),
     "ehealth": ("ehealth:",),
     "platform": ("platform:", "account:staff:", "account:journal:"),

@@ -31,7 +31,7 @@ ROLES = ("admin", "user_manager", "physician", "physician_trainee", "paramedical
 # In the columns' order. `physician` is the colleague; `other_…` are of another practice.
 ACTORS = (
     "anonymous", "deactivated", "no_key", "owner", "expired_owner", "supervisor", *ROLES,
-    *(f"other_{role}" for role in ROLES), "staff",
+    *(f"other_{role}" for role in ROLES), "staff", "staff_no_code",
 )  # fmt: skip
 # Everything named here belongs to the owner's practice; nobody outside reads it.
 UNMISTAKABLE = ("Quetzalcoatl", "Xochimilco", "Popocatepetl", "quetzal@example.be", "Tenochtitlan")
@@ -82,7 +82,8 @@ def scene() -> Scene:
     gone = UserFactory(practice=home, is_active=False, deactivated_at=timezone.now())
     people: dict[str, User | None] = {
         "anonymous": None, "deactivated": gone, "no_key": UserFactory(practice=home, key=False),
-        "owner": owner, "expired_owner": expired, "staff": staff, "supervisor": _supervisor_of_owner(owner),
+        "owner": owner, "expired_owner": expired, "staff": staff, "staff_no_code": staff,
+        "supervisor": _supervisor_of_owner(owner),
     }  # fmt: skip
     for role in ROLES:
         people[role] = UserFactory(practice=home, roles=[role])
@@ -142,9 +143,18 @@ def ask(scene: Scene, actor: str, method: str, path: str) -> HttpResponse:
         client, person = Client(raise_request_exception=True), scene.people[actor]
         if person:
             scene.sign_in(client, person)
+        if actor == "staff_no_code":
+            without_code(client)
         url = address(path, scene.subject(actor))
         response: HttpResponse = getattr(client, method)(url)
         return response
+
+
+def without_code(client: Client) -> None:
+    """The session goes on as one that has not passed the second factor."""
+    session = client.session
+    del session["factor_at"]
+    session.save()
 
 
 def observe(scene: Scene, name: str, path: str, leaks: list[str]) -> Iterator[Row]:

@@ -11,12 +11,13 @@ from datetime import timedelta
 from typing import Any
 
 from allauth.account.models import EmailAddress, EmailConfirmationHMAC
+from cryptography.hazmat.primitives.twofactor.totp import TOTP
 from django.db import transaction
 from django.urls import reverse
 from django.utils import timezone
 
 from accounts import audit
-from accounts.actions import invitations, licences
+from accounts.actions import factor, invitations, licences
 from accounts.models import KeyReset, Licence, PersonalKey, SectionReview, User
 from accounts.signin import reset_link
 from billing.bank import BankAccount
@@ -245,6 +246,18 @@ def own_pages(who: str, user: User) -> Iterator[Visit]:
         yield Visit(who, user, reverse(name, args=[user.uuid]))
 
 
+def factors() -> Iterator[Visit]:
+    """Before a second factor, with one, and in a session that has given no code yet."""
+    user, now = UserFactory(), timezone.now()
+    yield Visit("without factor", user, reverse("accounts:factor"))
+    holder, seed = UserFactory(), factor.new_seed()
+    code = TOTP(seed, factor.DIGITS, factor.HASH, factor.STEP_SECONDS).generate(int(now.timestamp()))
+    factor.activate(user=holder, seed=seed, code=code.decode(), now=now)
+    yield Visit("with factor", holder, reverse("accounts:factor"))
+    for name in ("accounts:factor", "accounts:factor_prove"):
+        yield Visit("no code yet", holder, reverse(name), session={"factor_at": 0})
+
+
 def journals(doctor: User, admin: User) -> Iterator[Visit]:
     """What happened, in every kind of line; nothing; a filter that cannot be read."""
     for kind in sorted(audit.KINDS):
@@ -436,6 +449,7 @@ def visits() -> Iterator[Visit]:
     for who, user in mailboxes():
         yield Visit(who, user, reverse("ehealth:mailbox"))
     yield from watching(tested())
+    yield from factors()
     yield from journals(doctor, admin)
     yield from licence_pages(admin)
     yield from account_changes(admin)

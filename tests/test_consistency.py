@@ -22,7 +22,7 @@ TEMPLATES = ROOT / "templates"
 # Django, allauth or WhiteNoise look these up by their names.
 BY_NAME = {"forms/form.html", "forms/field.html", "forms/formset_error_summary.html"}
 ROUTES_BY_NAME = {"account_change_password", "account_reset_password_done"}
-ROUTES_BY_NAME |= {"account_reset_password_from_key_done", "health"}
+ROUTES_BY_NAME |= {"account_reset_password_from_key_done", "health", "mfa_authenticate"}
 SETTINGS_BY_NAME = {"ROOT_URLCONF", "EMAIL_FILE_PATH"}
 BY_NAME_FOLDERS = ("account/", "accounts/emails/")
 OF_LIBRARIES = ("ACCOUNT_", "ALLAUTH_", "CELERY_")
