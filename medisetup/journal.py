@@ -59,6 +59,8 @@ class JournalFilter(forms.Form):
         self.fields["actor"].choices = [*everybody, (SYSTEM, _("Le portail lui-même")), *names]
         groups = [(name, words.GROUPS[name]) for name in journal.readable_groups(reader)]
         self.fields["group"].choices = everybody + groups
+        for field in self.fields.values():
+            field.hide_optional = True
 
     def apply(self, events: QuerySet[AuditEvent]) -> QuerySet[AuditEvent]:
         """The events that match; none when the filter cannot be read, for a wrong one must not widen."""
