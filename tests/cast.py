@@ -248,14 +248,17 @@ def own_pages(who: str, user: User) -> Iterator[Visit]:
 
 def factors() -> Iterator[Visit]:
     """Before a second factor, with one, and in a session that has given no code yet."""
-    user, now = UserFactory(), timezone.now()
-    yield Visit("without factor", user, reverse("accounts:factor"))
-    holder, seed = UserFactory(), factor.new_seed()
-    code = TOTP(seed, factor.DIGITS, factor.HASH, factor.STEP_SECONDS).generate(int(now.timestamp()))
-    factor.activate(user=holder, seed=seed, code=code.decode(), now=now)
-    yield Visit("with factor", holder, reverse("accounts:factor"))
+    yield Visit("without factor", UserFactory(), reverse("accounts:factor"))
+    yield Visit("with factor", with_factor(), reverse("accounts:factor"))
     for name in ("accounts:factor", "accounts:factor_prove"):
-        yield Visit("no code yet", holder, reverse(name), session={"factor_at": 0})
+        yield Visit("no code yet", with_factor(), reverse(name), session={"factor_at": 0})
+
+
+def with_factor() -> User:
+    user, seed, now = UserFactory(), factor.new_seed(), timezone.now()
+    code = TOTP(seed, factor.DIGITS, factor.HASH, factor.STEP_SECONDS).generate(int(now.timestamp()))
+    factor.activate(user=user, seed=seed, code=code.decode(), now=now)
+    return user
 
 
 def journals(doctor: User, admin: User) -> Iterator[Visit]:
