@@ -32,6 +32,8 @@ class Capability(StrEnum):
     MANAGE_BILLING_ADDRESSES = "manage_billing_addresses"
     REQUEST_LICENCE = "request_licence"
     RESET_KEY = "reset_key"
+    SEE_JOURNAL = "see_journal"
+    SEE_WHOLE_JOURNAL = "see_whole_journal"
     SEE_PLATFORM = "see_platform"
     ACTIVATE_LICENCE = "activate_licence"
 
@@ -40,6 +42,7 @@ class Capability(StrEnum):
 STAFF = frozenset({Capability.SEE_PLATFORM, Capability.ACTIVATE_LICENCE})
 OF_A_PRACTICE = frozenset(Capability) - STAFF
 ADMINISTRATORS_ONLY = {Capability.ASSIGN_USER_MANAGER, Capability.ASSIGN_ADMIN, Capability.RESET_KEY}
+ADMINISTRATORS_ONLY |= {Capability.SEE_WHOLE_JOURNAL}
 MANAGER = OF_A_PRACTICE - ADMINISTRATORS_ONLY
 MATRIX: dict[str, frozenset[Capability]] = {
     Role.ADMIN: OF_A_PRACTICE,

@@ -15,11 +15,12 @@ from django.db import transaction
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import redirect
 from django.urls import reverse
-from django.utils import translation
+from django.utils import timezone, translation
 from django.utils.http import urlencode
 from django.utils.translation import gettext as _
 
 from accounts import audit, kept
+from accounts.actions import factor
 from accounts.models import PersonalKey
 from accounts.origin import RequestFacts, current_request
 
@@ -28,7 +29,7 @@ GetResponse = Callable[[HttpRequest], HttpResponse]
 SEEN_EVERY_SECONDS = 60
 # Open before one's own password and key; matched on the start of the path.
 ALWAYS_OPEN = ("/signin/", "/language/", "/static/", "/help/", "/health/", "/invitations/", "/outbox/")
-KEY_PAGES = "/key/"
+KEY_PAGES, FACTOR_PAGES = "/key/", "/factor/"
 
 
 def client_address(request: HttpRequest) -> str:
@@ -123,9 +124,11 @@ class SessionLimits:
 
 
 class Gate:
-    """Two things come before every page of the portal: a password of one's own and a live key.
+    """Three things come before every page of the portal: a password of one's own, the second factor of those
+    who must have one, and a live key.
 
-    A password that somebody else set is replaced first (rules 6.1); then no page but the key pages opens
+    A password that somebody else set is replaced first (rules 6.1); whoever must have a second factor sets
+    it up, or gives a code, in this very session (security SR-15); then no page but the key pages opens
     before the person has a live key (keys.md §8.1).
     """
 
@@ -147,6 +150,10 @@ class Gate:
         user = request.user
         if user.password_own_at is None and user.has_usable_password():
             return "accounts:own_password"
+        if request.path.startswith(FACTOR_PAGES):
+            return None
+        if not request.session.get("factor_at") and factor.is_required(user, timezone.now()):
+            return "accounts:factor_prove" if factor.is_active(user) else "accounts:factor"
         return None if request.path.startswith(KEY_PAGES) else self.missing_key(request)
 
     def missing_key(self, request: HttpRequest) -> str | None:

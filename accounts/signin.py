@@ -116,6 +116,10 @@ class Adapter(DefaultAccountAdapter):
             audit.record("account:session:began", actor=user, subject=user)
         note_proof(request)
 
+    def get_reauthentication_methods(self, user: User) -> list[dict[str, str]]:
+        """The password alone: the second factor was part of the sign-in."""
+        return [{"id": "reauthenticate", "url": reverse("account_reauthenticate")}]
+
     def logout(self, request: HttpRequest) -> None:
         with transaction.atomic():
             audit.record("account:session:ended", actor=request.user, subject=request.user)

@@ -3,10 +3,11 @@
 from allauth.account import views
 from django.urls import path, re_path
 
-from accounts.views import account
+from accounts.views import account, factor
 
 urlpatterns = [
     path("", views.login, name="account_login"),
+    path("factor/", factor.SignInStep.as_view(), name="mfa_authenticate"),
     path("leave/", views.logout, name="account_logout"),
     path("again/", views.reauthenticate, name="account_reauthenticate"),
     path("password/", account.password_change, name="account_change_password"),

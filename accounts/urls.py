@@ -2,7 +2,7 @@
 
 from django.urls import include, path
 
-from accounts.views import access, account, invitations, keys
+from accounts.views import access, account, factor, invitations, keys
 
 people = [
     path("signin/own-password/", account.own_password, name="own_password"),
@@ -13,6 +13,10 @@ people = [
     path("people/<uuid:uuid>/invitation/revoke/", access.revoke_invitation, name="revoke_invitation"),
     path("people/<uuid:uuid>/deactivate/", access.deactivate, name="deactivate"),
     path("people/<uuid:uuid>/reactivate/", access.reactivate, name="reactivate"),
+    path("factor/", factor.overview, name="factor"),
+    path("factor/codes/", factor.codes, name="factor_codes"),
+    path("factor/prove/", factor.prove, name="factor_prove"),
+    path("factor/remove/", factor.remove, name="factor_remove"),
     *keys.routes,
 ]
 

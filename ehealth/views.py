@@ -15,7 +15,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_GET, require_POST
 
-from accounts.access import subject_or_404
+from accounts.access import Forbidden, subject_or_404
 from accounts.models import User
 from accounts.sections import SectionForm, SectionView
 from accounts.signin import ask_second_proof, proved_recently
@@ -124,6 +124,8 @@ def connection_state(request: HttpRequest, uuid: UUID) -> HttpResponse:
 def reconnect(request: HttpRequest, uuid: UUID) -> HttpResponse:
     """The stored file again, with its password."""
     subject = subject_or_404(request.user, uuid)
+    if subject.pk != request.user.pk:
+        raise Forbidden(KeystoreForm.section)
     form = ReconnectForm(request.POST)
     if form.is_valid():
         try:

@@ -20,11 +20,11 @@ from django.views.decorators.http import require_GET, require_POST
 
 from accounts import access, audit
 from accounts.access import Capability, subject_or_404
-from accounts.exports import FORMATS, as_file
 from accounts.signin import ask_second_proof, proved_recently
 from medisetup import practice_board, reminders
 from medisetup.practice_board import ACTORS, NOBODY, BoardFilter
 from medisetup.readiness import items
+from medisetup.sheets import FORMATS, sheet
 
 PEOPLE_PER_PAGE = 50
 
@@ -71,7 +71,8 @@ def export(request: HttpRequest, file_format: str) -> HttpResponse:
         audit.record(
             "account:people:exported", actor=request.user, practice=practice, at=now, count=len(rows)
         )
-    return as_file("medisetup", file_format, practice_board.header(), map(practice_board.line, rows))
+    table = [practice_board.header(), *map(practice_board.line, rows)]
+    return sheet("medisetup", file_format, table)
 
 
 @require_POST

@@ -53,6 +53,8 @@ def links(request: HttpRequest) -> list[dict[str, Any]]:
     can = capabilities(request.user)
     if Capability.SEE_PRACTICE_READINESS in can:
         entries.append((reverse("people"), _("Utilisateurs"), "people"))
+    if Capability.SEE_JOURNAL in can:
+        entries.append((reverse("journal"), _("Journal"), "clock"))
     if Capability.SEE_PLATFORM in can:
         entries.append((reverse("platform"), _("Plate-forme"), "people"))
         entries.append((reverse("ehealth:all_exchanges"), _("Échanges eHealth"), "mailbox"))

@@ -13,6 +13,7 @@ from functools import cache
 from typing import Any
 
 from allauth.account.models import EmailAddress
+from allauth.mfa.models import Authenticator
 from django.db.models import (
     BooleanField,
     Case,
@@ -33,7 +34,7 @@ from django.utils.translation import gettext_lazy as _
 from accounts.models import Licence, PersonalKey, RoleGrant, SectionReview, User
 from billing.models import FinancialSettings, able_to_supervise
 from ehealth.models import EdmgRegistration, Keystore, Mailbox, Mutuality
-from medisetup.item import BLOCKING, DONE, NEVER, NOT_APPLICABLE, RECOMMENDED, Item
+from medisetup.item import BLOCKING, DONE, NOT_APPLICABLE, RECOMMENDED, Item
 from practitioners.models import Address, Practitioner, Telecom
 from practitioners.reference import HOUSE, NOT_CAREGIVERS, PHYSICIAN, professions
 
@@ -315,14 +316,13 @@ def recommended_items() -> list[Item]:
             applies=IS_PHYSICIAN,
             done=Q(sumehr_auto_send=False) | Q(sumehr_auto_send=True) & ~Q(hub_region__in=["", "none"]),
         ),
-        # The second factor is not offered yet, so nobody is asked for one.
         Item(
             "R19",
             "two_factor",
             _("Activer un second facteur"),
             _("Protéger votre connexion"),
-            "accounts:account",
-            applies=NEVER,
+            "accounts:factor",
+            done=Exists(of_user(Authenticator, type=Authenticator.Type.TOTP)),
             owner_only=True,
         ),
         Item(

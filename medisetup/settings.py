@@ -32,6 +32,7 @@ INSTALLED_APPS = [
     "medisetup.apps.MedisetupConfig",
     "allauth",
     "allauth.account",
+    "allauth.mfa",
     "django.forms",
     "django.contrib.auth",
     "django.contrib.contenttypes",

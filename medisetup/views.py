@@ -41,7 +41,7 @@ def link_of(line: Line, subject: User, *, owner: bool) -> str:
     if line.item.owner_only and not owner:
         return ""
     name, _hash, field = line.item.link.partition("#")
-    whole_site = name in ("me", "ehealth:mailbox") or name.startswith("accounts:key")
+    whole_site = name in ("me", "ehealth:mailbox") or name.startswith(("accounts:key", "accounts:factor"))
     url = reverse(name) if whole_site else reverse(name, args=[subject.uuid])
     return f"{url}#id_{field}" if field else url
 

@@ -97,7 +97,7 @@ def new_person(request: HttpRequest) -> HttpResponse:
     typed = kept.give_back(request, owner=request.user.uuid) if request.method == "GET" else request.POST
     if typed and request.method == "GET":
         messages.info(request, _("Votre saisie a été gardée"))
-    form = NewPersonForm(typed or None, actor=request.user)
+    form = NewPersonForm(typed if typed or request.method == "POST" else None, actor=request.user)
     if request.method == "POST" and form.is_valid():
         if not proved_recently(request):
             return ask_second_proof(request)

@@ -11,10 +11,13 @@ from datetime import timedelta
 from typing import Any
 
 from allauth.account.models import EmailAddress, EmailConfirmationHMAC
+from cryptography.hazmat.primitives.twofactor.totp import TOTP
+from django.db import transaction
 from django.urls import reverse
 from django.utils import timezone
 
-from accounts.actions import invitations, licences
+from accounts import audit
+from accounts.actions import factor, invitations, licences
 from accounts.models import KeyReset, Licence, PersonalKey, SectionReview, User
 from accounts.signin import reset_link
 from billing.bank import BankAccount
@@ -46,7 +49,7 @@ SECTIONS = (
 )
 OWN = ("home", "help", "ehealth:mailbox", "accounts:key", "account_reauthenticate", "account_logout")
 KEY = ("backup", "import", "rotate", "revoke", "lost", "prepared", "session")
-MANAGERS = ("people", "practitioners:new")
+MANAGERS = ("people", "practitioners:new", "journal")
 STRANGERS = ("account_login", "account_reset_password", "account_reset_password_done")
 
 
@@ -247,6 +250,41 @@ def own_pages(who: str, user: User) -> Iterator[Visit]:
         yield Visit(who, user, reverse(name, args=[user.uuid]))
 
 
+def factors() -> Iterator[Visit]:
+    """Before a second factor, with one, and in a session that has given no code yet."""
+    yield Visit("without factor", UserFactory(), reverse("accounts:factor"))
+    yield Visit("with factor", with_factor(), reverse("accounts:factor"))
+    for name in ("accounts:factor", "accounts:factor_prove"):
+        yield Visit("no code yet", with_factor(), reverse(name), session={"factor_at": 0})
+
+
+def with_factor() -> User:
+    user, seed, now = UserFactory(), factor.new_seed(), timezone.now()
+    code = TOTP(seed, factor.DIGITS, factor.HASH, factor.STEP_SECONDS).generate(int(now.timestamp()))
+    factor.activate(user=user, seed=seed, code=code.decode(), now=now)
+    return user
+
+
+def journals(doctor: User, admin: User) -> Iterator[Visit]:
+    """What happened, in every kind of line; nothing; a filter that cannot be read."""
+    for kind in sorted(audit.KINDS):
+        with transaction.atomic():
+            audit.record(kind, actor=admin, subject=doctor, role="reception", until=timezone.now(), auto=True)
+    with transaction.atomic():
+        audit.record(
+            "section:practitioner/addresses:saved",
+            actor=admin,
+            subject=doctor,
+            **{"address city": ["", "Liège"]},
+        )
+        audit.record("account:licence:expired", actor=None, system="licences", subject=doctor)
+    yield Visit("doctor", doctor, reverse("history", args=[doctor.uuid]))
+    yield Visit("admin", admin, reverse("journal") + "?group=sections")
+    yield Visit("admin", admin, reverse("journal") + "?page=2")
+    yield Visit("admin", admin, reverse("journal") + "?until=2020-01-01")
+    yield Visit("admin", admin, reverse("journal") + "?since=x")
+
+
 def pages_about(who: str, actor: User, subject: User) -> Iterator[Visit]:
     """All that a manager sees of somebody."""
     from medisetup.templatetags.medisetup import sections_of
@@ -418,6 +456,8 @@ def visits() -> Iterator[Visit]:
     for who, user in mailboxes():
         yield Visit(who, user, reverse("ehealth:mailbox"))
     yield from watching(tested())
+    yield from factors()
+    yield from journals(doctor, admin)
     yield from licence_pages(admin)
     yield from account_changes(admin)
     yield from end_of_training(manager)

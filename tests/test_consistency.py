@@ -22,7 +22,7 @@ TEMPLATES = ROOT / "templates"
 # Django, allauth or WhiteNoise look these up by their names.
 BY_NAME = {"forms/form.html", "forms/field.html", "forms/formset_error_summary.html"}
 ROUTES_BY_NAME = {"account_change_password", "account_reset_password_done"}
-ROUTES_BY_NAME |= {"account_reset_password_from_key_done", "health"}
+ROUTES_BY_NAME |= {"account_reset_password_from_key_done", "health", "mfa_authenticate"}
 SETTINGS_BY_NAME = {"ROOT_URLCONF", "EMAIL_FILE_PATH"}
 BY_NAME_FOLDERS = ("account/", "accounts/emails/")
 OF_LIBRARIES = ("ACCOUNT_", "ALLAUTH_", "CELERY_")
@@ -128,7 +128,8 @@ def test_every_setting_of_our_own_is_read() -> None:
 
 def test_every_kind_of_the_audit_trail_is_recorded_and_no_other() -> None:
     outside = set(strings())
-    recorded = {kind for kind in KINDS if code().count(f'"{kind}"') > 1}
+    # Once in the list of kinds, once where it is put into words.
+    recorded = {kind for kind in KINDS if code().count(f'"{kind}"') > 2}
     recorded |= {f"section:{key}:saved" for key, _name, _label in TABS}
     assert KINDS - recorded == set()
     names = {text for text in outside if KIND.fullmatch(text) and text.count(":") == 2}

@@ -50,6 +50,8 @@ PAGELESS = {
     "account_change_password",
     "billing:bic",
     "accounts:key_reset_use",
+    "journal_export",
+    "mfa_authenticate",  # the page of accounts:factor_prove, before there is a session
 }
 
 

@@ -191,12 +191,20 @@ class AuditEvent(models.Model):
     kind = models.CharField(max_length=60)
     actor = models.UUIDField(null=True, help_text="null: a named system process")
     actor_name = models.CharField(max_length=180)
-    practice = models.UUIDField(null=True, db_index=True)
-    subject = models.UUIDField(null=True, db_index=True)
+    practice = models.UUIDField(null=True)
+    subject = models.UUIDField(null=True)
     subject_name = models.CharField(max_length=180, blank=True)
     request_id = models.CharField(max_length=36, blank=True)
     address = models.CharField(max_length=45, blank=True, help_text="shortened to /24 or /48")
     details = models.JSONField(default=dict)
+
+    class Meta:
+        # Journals are read newest first: of a practice, about a person, by an actor.
+        indexes = [
+            models.Index("practice", F("at").desc(), F("id").desc(), name="audit_practice"),
+            models.Index("subject", F("at").desc(), F("id").desc(), name="audit_subject"),
+            models.Index("actor", F("at").desc(), F("id").desc(), name="audit_actor"),
+        ]
 
     def __str__(self) -> str:
         return self.kind

@@ -34,6 +34,7 @@ PUBLIC = {
     "account_reset_password_from_key_done",
     "account_confirm_email",
     "account_inactive",
+    "mfa_authenticate",
 }
 
 

@@ -18,11 +18,11 @@ from openpyxl import load_workbook
 from accounts import emails
 from accounts.access import Forbidden, visible_users
 from accounts.actions import invitations
-from accounts.exports import neutral
 from accounts.models import AuditEvent, Mail, User
 from medisetup import reminders
 from medisetup.practice_board import ACTORS, BoardFilter, board, totals
 from medisetup.readiness import items
+from medisetup.sheets import neutral
 from tests.accounts.factories import PracticeFactory, UserFactory
 from tests.client import CheckingClient
 from tests.practitioners.factories import PractitionerFactory

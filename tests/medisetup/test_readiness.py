@@ -7,6 +7,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from allauth.mfa.models import Authenticator
 from django.utils import timezone
 
 from accounts.models import Licence, PersonalKey, SectionReview, User
@@ -36,6 +37,7 @@ def ready_doctor(**changes: Any) -> User:
     KeystoreFactory(user=user)
     Mailbox.objects.create(user=user, auto=True)
     EdmgRegistrationFactory.create_batch(7, request=EdmgRequestFactory(user=user))
+    Authenticator.objects.create(user=user, type=Authenticator.Type.TOTP, data={})
     today = timezone.localdate()
     Licence.objects.create(user=user, state="active", starts_on=today, ends_on=today + timedelta(days=365))
     return User.objects.get(pk=user.pk)
@@ -59,10 +61,16 @@ def test_everything_in_place_is_ready() -> None:
         "R13",
         "R14",
         "R15",
-        "R19",
     }
     found = checklist(user)
     assert found.ready and found.percent == 100
+
+
+def test_a_second_factor_is_asked_of_everybody_and_blocks_nobody() -> None:
+    user = ready_doctor()
+    Authenticator.objects.all().delete()
+    assert states(user)["R19"] == TODO
+    assert checklist(user).ready
 
 
 def change(model: Any, **values: Any) -> Callable[[User], object]:

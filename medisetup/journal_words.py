@@ -1,0 +1,263 @@
+"""What each event of the audit trail says: a sentence a kind, a label a detail, a word a value."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.utils.dateparse import parse_date, parse_datetime
+from django.utils.formats import date_format
+from django.utils.functional import Promise
+from django.utils.timezone import localtime
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
+
+from accounts.models import AuditEvent, HubRegion, Role
+from billing.models import BicSource, FinancialSettings
+from ehealth.models import EdmgRegistration, Mutuality, PlatformCheck
+from medisetup.templatetags.medisetup import TABS
+from practitioners.models import Address, Practitioner
+from practitioners.reference import country_choices, profession_choices, speciality_choices
+
+GROUPS: dict[str, str | Promise] = {
+    "people": _("Comptes et rôles"),
+    "sections": _("Données des dossiers"),
+    "licences": _("Licences et facturation"),
+    "sessions": _("Connexions et mots de passe"),
+    "keys": _("Clés personnelles"),
+    "ehealth": _("eHealth"),
+    "platform": _("Équipe du portail et exports"),
+}
+KINDS: dict[str, str | Promise] = {
+    "account:user:created": _("Compte créé"),
+    "account:user:activated": _("Compte activé par l'invitation"),
+    "account:user:deactivated": _("Compte désactivé"),
+    "account:user:reactivated": _("Compte réactivé"),
+    "account:session:began": _("Connexion"),
+    "account:session:refused": _("Connexion refusée"),
+    "account:session:ended": _("Fin de session"),
+    "account:password:changed": _("Mot de passe changé"),
+    "account:password:reset": _("Mot de passe remplacé par le lien reçu"),
+    "account:login:changed": _("Login changé"),
+    "account:email:changed": _("Adresse e-mail changée"),
+    "account:email:verified": _("Adresse e-mail vérifiée"),
+    "account:role:granted": _("Rôle donné"),
+    "account:role:taken": _("Rôle retiré"),
+    "account:staff:granted": _("Droits de l'équipe du portail donnés"),
+    "account:staff:taken": _("Droits de l'équipe du portail retirés"),
+    "account:invitation:sent": _("Invitation envoyée"),
+    "account:invitation:revoked": _("Invitation annulée"),
+    "account:address:created": _("Adresse de facturation créée"),
+    "account:licence:created": _("Licence provisoire donnée"),
+    "account:licence:shortened": _("Licence provisoire raccourcie : la personne en a déjà eu une"),
+    "account:licence:requested": _("Licence d'un an demandée"),
+    "account:licence:invoiced": _("Licence facturée"),
+    "account:licence:paid": _("Paiement de la licence reçu"),
+    "account:licence:activated": _("Licence activée"),
+    "account:licence:expired": _("Licence expirée"),
+    "account:access:refused": _("Page refusée"),
+    "account:journal:exported": _("Journal exporté"),
+    "account:factor:activated": _("Second facteur activé"),
+    "account:factor:codes_renewed": _("Codes de secours renouvelés"),
+    "account:factor:code_used": _("Code de secours utilisé"),
+    "account:factor:refused": _("Code du second facteur refusé"),
+    "account:factor:removed": _("Second facteur retiré"),
+    "account:key:registered": _("Paire de clés enregistrée"),
+    "account:key:discarded": _("Paire de clés abandonnée avant sa sauvegarde"),
+    "account:key:backed_up": _("Sauvegarde de la clé vérifiée"),
+    "account:key:imported": _("Clé importée dans un navigateur"),
+    "account:key:proved": _("Clé prouvée"),
+    "account:key:proof_failed": _("Preuve de la clé refusée"),
+    "account:key:code_released": _("Code du fichier de la clé affiché"),
+    "account:key:prepared": _("Paire de clés préparée par une autre personne"),
+    "account:key:kept": _("Clé préparée gardée par son propriétaire"),
+    "account:key:rotated": _("Paire de clés renouvelée"),
+    "account:key:lost_reported": _("Perte de la clé signalée"),
+    "account:key:reset_asked": _("Réinitialisation de la clé demandée"),
+    "account:key:reset_cancelled": _("Réinitialisation de la clé annulée"),
+    "account:key:reset_done": _("Clé perdue réinitialisée"),
+    "account:key:revoked": _("Clé révoquée"),
+    "practitioner:practitioner:created": _("Prestataire créé"),
+    "practitioner:nihii:changed": _("Numéro INAMI changé"),
+    "billing:assistants_account:changed": _("Compte bancaire partagé des assistants changé"),
+    "billing:training:ended": _("Fin du stage enregistrée"),
+    "ehealth:keystore:stored": _("Trousseau eHealth déposé"),
+    "ehealth:keystore:refused": _("Trousseau eHealth refusé"),
+    "ehealth:keystore:connected": _("Trousseau eHealth accepté par la plate-forme"),
+    "ehealth:keystore:replaced": _("Ancien trousseau eHealth remplacé"),
+    "ehealth:keystore:disconnected": _("Trousseau eHealth déconnecté"),
+    "ehealth:session:obtained": _("Session eHealth ouverte"),
+    "ehealth:session:ended": _("Session eHealth fermée"),
+    "ehealth:edmg:requested": _("Inscription eDMG demandée, conditions acceptées"),
+    "ehealth:edmg:answered": _("Réponse d'une mutualité à l'inscription eDMG"),
+    "ehealth:account_change:begun": _("Changement du compte bancaire des DMG commencé"),
+    "ehealth:account_change:sent": _("Lettre à une mutualité partie"),
+    "ehealth:account_change:confirmed": _("Nouveau compte confirmé par une mutualité"),
+    "ehealth:account_change:given_up": _("Changement du compte bancaire des DMG abandonné"),
+    "ehealth:mailbox:switched": _("Relève automatique de l'eHealthBox changée"),
+    "ehealth:mailbox:fetched": _("Messages de l'eHealthBox relevés"),
+    "ehealth:check:finished": _("Test de la configuration terminé"),
+    "ehealth:certificate:reminded": _("Rappel de la fin du certificat envoyé"),
+    "platform:practice:read": _("Cabinet consulté par l'équipe du portail"),
+    "platform:person:read": _("Dossier consulté par l'équipe du portail"),
+}
+SYSTEMS: dict[str, str | Promise] = {
+    "installation": _("Installation du portail"),
+    "signin": _("Page de connexion"),
+    "licences": _("Suivi automatique des licences"),
+    "ehealth-worker": _("Échanges automatiques avec eHealth"),
+}
+FIELDS: dict[str, str | Promise] = {
+    "login": _("Login"),
+    "email": _("E-mail"),
+    "role": _("Rôle"),
+    "name": _("Nom"),
+    "last_name": _("Nom"),
+    "first_name": _("Prénom"),
+    "language": _("Langue"),
+    "other_languages": _("Langues parlées"),
+    "civility": _("Civilité"),
+    "title": _("Titre"),
+    "profession": _("Profession"),
+    "speciality": _("Spécialité"),
+    "ssin": _("Numéro National"),
+    "nihii": _("Numéro INAMI"),
+    "training_status": _("Statut"),
+    "company_name": _("Nom éventuel de société"),
+    "house_contact": _("Personne de contact"),
+    "house_contact_ssin": _("Numéro National (personne de contact de la maison médicale)"),
+    "house_nihii": _("Numéro INAMI de la maison médicale"),
+    "guard_post": _("Poste de garde"),
+    "type": _("Type"),
+    "description": _("Description"),
+    "street": _("Rue"),
+    "number": _("N°"),
+    "box": _("Boîte"),
+    "postcode": _("Code postal"),
+    "city": _("Localité"),
+    "country": _("Pays"),
+    "telecoms": _("Nombre de moyens de contact"),
+    "billing_address": _("Adresse de facturation"),
+    "hub_region": _("Région HUBs"),
+    "sumehr_auto_send": _("Envoi automatique des nouveaux SUMEHR à la fermeture des patients"),
+    "same_roof_search": _("Activer la recherche sous le même toit"),
+    "bce": _("BCE (sans le BE)"),
+    "convention": _("Convention"),
+    "convention_hours": _("Jours et heures hors convention"),
+    "supervisor": _("Maître de stage"),
+    "supervisor_lost_at": _("Maître de stage perdu depuis"),
+    "iban": _("Compte bancaire (IBAN)"),
+    "iban_before": _("Ancien compte bancaire"),
+    "bic": "BIC",
+    "bic_source": _("Origine du BIC"),
+    "serial": _("Numéro de série du certificat"),
+    "again": _("Avec le même trousseau"),
+    "healthbox_auto": _("Récupération automatique des messages healthbox"),
+    "auto": _("Récupération automatique des messages healthbox"),
+    "until": _("Jusqu'au"),
+    "days": _("Jours avant la fin"),
+    "ends_on": _("Dernier jour"),
+    "invoice": _("Facture"),
+    "day": _("Jour"),
+    "recognised_on": _("Reconnu depuis le"),
+    "edmg_again": _("eDMG à redemander"),
+    "conditions": _("Version des conditions"),
+    "mutualities": _("Mutualités"),
+    "mutuality": _("Mutualité"),
+    "state": _("Résultat"),
+    "attempt": _("Essai n°"),
+    "count": _("Nombre"),
+    "capability": _("Ce qui a été testé"),
+    "reason": _("Raison"),
+    "purpose": _("But"),
+    "sessions": _("Sessions fermées"),
+    "told": _("Administrateurs prévenus"),
+    "opens_at": _("Possible à partir du"),
+    "asked_by": _("Demandée par"),
+    "copies": _("Copies vérifiées"),
+    "browser": _("Navigateur"),
+    "fingerprint": _("Empreinte"),
+    "bits": _("Taille en bits"),
+    "origin": _("Origine"),
+    "by_portal": _("Code de fichier gardé par le portail"),
+    "weakness": _("Faiblesse constatée"),
+    "wanted": _("Droit manquant"),
+    "page": _("Page"),
+    "format": _("Format"),
+    "filter": _("Filtre"),
+}
+# Details that hold (before, after); those of a saved section all do.
+PAIRS = ("login", "email", "nihii", "iban", "ends_on", "fingerprint")
+CHOICES: dict[str, Any] = {
+    "role": Role.choices,
+    "hub_region": HubRegion.choices,
+    "civility": Practitioner.Civility.choices,
+    "training_status": Practitioner.TrainingStatus.choices,
+    "type": Address.Type.choices,
+    "convention": FinancialSettings.Convention.choices,
+    "bic_source": BicSource.choices,
+    "mutuality": Mutuality.choices,
+    "mutualities": Mutuality.choices,
+    "capability": PlatformCheck.Capability.choices,
+    "state": [*EdmgRegistration.State.choices, *PlatformCheck.State.choices],
+    "profession": profession_choices,
+    "speciality": speciality_choices,
+    "country": country_choices,
+}
+
+
+def sentence(kind: str) -> str:
+    """What happened, in one line; a kind that is gone keeps its bare name."""
+    if kind.startswith("section:"):
+        names = {key: label for key, _name, label in TABS}
+        return gettext("« %(section)s » enregistré") % {"section": names.get(key := kind.split(":")[1], key)}
+    return str(KINDS.get(kind, kind))
+
+
+def actor(event: AuditEvent) -> str:
+    """Who did it: a person, or an automatic process in words."""
+    return event.actor_name if event.actor else str(SYSTEMS.get(event.actor_name, event.actor_name))
+
+
+def label(name: str) -> str:
+    """The field in words; a part of an address says so."""
+    if not name.startswith("address "):
+        return str(FIELDS.get(name, name))
+    part = name.removeprefix("address ")
+    removed = gettext("Adresse supprimée")
+    return gettext("Adresse : %(part)s") % {"part": FIELDS[part]} if part in FIELDS else removed
+
+
+def value(name: str, stored: Any) -> str:
+    """One stored value as it is read; « – » for nothing."""
+    if isinstance(stored, bool):
+        return gettext("oui") if stored else gettext("non")
+    if isinstance(stored, list):
+        return ", ".join(value(name, item) for item in stored) or "–"
+    text = "" if stored is None else str(stored)
+    choices = CHOICES.get(name.removeprefix("address "), ())
+    known = {str(key): str(word) for key, word in (choices() if callable(choices) else choices)}
+    return known.get(text) or _moment(text) or text or "–"
+
+
+def _moment(text: str) -> str:
+    """A day or a moment in the reader's language, '' for anything else."""
+    try:
+        at, day = parse_datetime(text), parse_date(text)
+    except ValueError:
+        return ""
+    if day:
+        return date_format(day, "SHORT_DATE_FORMAT")
+    return date_format(localtime(at), "SHORT_DATETIME_FORMAT") if at and at.tzinfo else ""
+
+
+def details(event: AuditEvent) -> list[dict[str, str]]:
+    """label, before ('' without), after: one entry a detail."""
+    entries = []
+    for name, stored in event.details.items():
+        pair = isinstance(stored, list) and len(stored) == 2
+        if pair and (event.kind.startswith("section:") or name in PAIRS):
+            before, after = (value(name, item) for item in stored)
+        else:
+            before, after = "", value(name, stored)
+        entries.append({"label": label(name), "before": before, "after": after})
+    return entries
