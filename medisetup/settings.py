@@ -263,6 +263,7 @@ CELERY_BEAT_SCHEDULE = {
     "poll mailboxes": every("ehealth.tasks.poll_due_mailboxes", SWEEP_SECONDS),
     "send mails": every("accounts.tasks.send_due_mails", SWEEP_SECONDS),
     "tell of lost supervisors": every("billing.tasks.tell_of_lost_supervisors", SWEEP_SECONDS),
+    "take up imports of people": every("practitioners.tasks.sweep_imports", SWEEP_SECONDS),
     "sweep licences": every("accounts.tasks.sweep_licences", 3600),
     "purge": every("accounts.tasks.purge_expired", 3600),
 }

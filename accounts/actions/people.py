@@ -96,8 +96,10 @@ def create_user(
     roles: Iterable[str],
     by: User | None,
     now: datetime,
+    invite: bool = True,
 ) -> User:
-    """Create an account and invite its owner by mail. `by` None: the installation itself.
+    """Create an account and invite its owner by mail. `by` None: the installation itself. `invite` False
+    leaves the invitation to a job.
 
     Raises `Forbidden` without the right or in another practice, and `InvalidLogin`, `LoginTaken`,
     `InvalidEmail`, `EmailTaken`, `NoRole`, `RoleNotAssignable`.
@@ -115,7 +117,8 @@ def create_user(
         EmailAddress.objects.create(user=user, email=user.email, primary=True, verified=False)
         _record("account:user:created", by=by, subject=user, at=now, login=user.login, email=user.email)
         _grant(user, roles, by=by, now=now)
-        invitations.send(user=user, by=by, now=now)
+        if invite:
+            invitations.send(user=user, by=by, now=now)
     return user
 
 
