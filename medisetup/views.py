@@ -116,6 +116,7 @@ def people(request: HttpRequest) -> HttpResponse:
     wanted = request.GET.get("state", "")
     if wanted in ("ready", "missing"):
         shown = shown.filter(ready=wanted == "ready")
+    shown = shown.prefetch_related("invitations")
     page = Paginator(shown.order_by("last_name", "first_name", "pk"), PEOPLE_PER_PAGE).get_page(
         request.GET.get("page")
     )
