@@ -109,11 +109,11 @@ class PeopleImport(models.Model):
     """A file of people. `content` holds the checked values, sealed, until they are created or refused."""
 
     class State(models.TextChoices):
-        CHECKED = "checked", _("À confirmer")
-        QUEUED = "queued", _("Création en cours")
-        INVITING = "inviting", _("Invitations en cours")
-        DONE = "done", _("Importé")
-        FAILED = "failed", _("Refusé")
+        CHECKED = "checked"
+        QUEUED = "queued"
+        INVITING = "inviting"
+        DONE = "done"
+        FAILED = "failed"
 
     COUNTED = (State.QUEUED, State.INVITING, State.DONE)
     UNDER_WAY = (State.QUEUED, State.INVITING)
