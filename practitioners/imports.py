@@ -99,7 +99,7 @@ def propose(*, by: User, digest: str, people: Sequence[Person], now: datetime) -
 
 def people_of(row: PeopleImport) -> list[Person]:
     """The checked people of an import that is not created yet."""
-    content = json.loads(sealer().open(row.content, **_place(row))) if row.content else []
+    content = json.loads(sealer().open(bytes(row.content), **_place(row))) if row.content else []
     return [Person(**one) for one in content]
 
 
@@ -247,7 +247,7 @@ def _invite_once(pk: int, *, by: User, now: datetime) -> None:
 def sweep(*, now: datetime) -> None:
     """Ring for imports whose message was lost or whose worker died; forget proposals nobody confirmed."""
     due = PeopleImport.objects.under_way().filter(confirmed_at__lt=now - PATIENCE).order_by("pk")
-    jobs = {State.QUEUED: "create_imported", State.INVITING: "invite_imported"}
+    jobs: dict[str, str] = {State.QUEUED: "create_imported", State.INVITING: "invite_imported"}
     for pk, state in due.values_list("pk", "state")[:PER_SWEEP]:
         ring(jobs[state], pk)
     PeopleImport.objects.filter(state=State.CHECKED, checked_at__lt=now - PREVIEW_KEPT).delete()

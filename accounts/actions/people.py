@@ -25,6 +25,7 @@ from accounts.models import Practice, Role, RoleGrant, User
 # One lock for all writers of logins and addresses: a login may not equal another's address, which no
 # unique index can say over two columns.
 NAMES_LOCK = 0x6E616D6573
+NAMES_WAIT_SECONDS = 25
 
 
 class Refused(Exception):
@@ -135,9 +136,14 @@ def _check_creation(practice: Practice, roles: frozenset[str], by: User | None) 
 
 
 def lock_names() -> None:
-    """Hold all logins and addresses until the end of the transaction."""
+    """Hold all logins and addresses until the end of the transaction.
+
+    An import of hundreds of people holds them for many seconds: whoever creates one person meanwhile waits.
+    """
     with connection.cursor() as cursor:
+        cursor.execute(f"SET LOCAL lock_timeout = '{NAMES_WAIT_SECONDS}s'")
         cursor.execute("SELECT pg_advisory_xact_lock(%s)", [NAMES_LOCK])
+        cursor.execute("SET LOCAL lock_timeout TO DEFAULT")
 
 
 def _name(user: User, *, login: str) -> None:

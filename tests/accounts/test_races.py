@@ -7,6 +7,7 @@ before they can read, so the first one does not wait for them for long.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from threading import Barrier, BrokenBarrierError
@@ -19,12 +20,13 @@ from django.utils import timezone
 from accounts.actions import people
 from accounts.models import Practice, RoleGrant, User
 from tests.accounts.factories import PracticeFactory, UserFactory
-from tests.accounts.test_people import at_once
+from tests.accounts.test_people import at_once, create
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
 ROUNDS = 25
 HELD, FREE = 0.15, 20.0
+LOCK_TIMEOUT = 5
 
 
 def meet(gate: Barrier, *, locked: bool) -> None:
@@ -150,3 +152,23 @@ def test_eight_look_before_any_writes(locked: bool, constrained: bool, accounts:
             made = User.objects.get_queryset().filter(login_key="anne@example.be").count()
     assert made == accounts, results
     assert results.count(True) == accounts
+
+
+def test_whoever_creates_one_person_waits_for_an_import_of_many() -> None:
+    """Longer than any other lock is waited for (the connections' lock_timeout), and with it again after."""
+    practice, held = PracticeFactory(), Barrier(2)
+
+    def hold() -> None:
+        with transaction.atomic():
+            people.lock_names()
+            held.wait(FREE)
+            time.sleep(LOCK_TIMEOUT + 0.5)
+
+    def create_one() -> str:
+        held.wait(FREE)
+        with transaction.atomic(), connection.cursor() as cursor:
+            create(practice=practice)
+            cursor.execute("SHOW lock_timeout")
+            return str(cursor.fetchone()[0])
+
+    assert at_once([hold, create_one]) == [None, f"{LOCK_TIMEOUT}s"]

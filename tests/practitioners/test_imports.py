@@ -92,6 +92,7 @@ FILES: dict[str, bytes] = {
     "blank": b" \r\n\t\r\n",
     "only a mark": b"\xef\xbb\xbf",
     "too large": b"a" * (LARGEST_FILE + 1),
+    "far too large": b"a" * (2 * LARGEST_FILE),
     "a picture": b"\x89PNG\r\n\x1a\n" + bytes(range(256)),
     "UTF-16": as_csv(people(1), encoding="utf-16"),
     "a NUL": as_csv(people(1)).replace(b"Anne", b"An\0ne"),
