@@ -71,6 +71,8 @@ KINDS = frozenset(
         "practitioner:import:failed",
         "billing:assistants_account:changed",
         "billing:training:ended",
+        "billing:data:taken_over",
+        "billing:data:refused",
         "ehealth:keystore:stored",
         "ehealth:keystore:refused",
         "ehealth:keystore:connected",

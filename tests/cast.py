@@ -248,6 +248,8 @@ def bringing_in(manager: User) -> Iterator[Visit]:
         type(row).objects.filter(pk=row.pk).update(state=state, **facts)
         yield Visit(f"import {state}", by, reverse(name, args=[row.uuid]))
         yield Visit(f"import {state}", by, reverse("practitioners:import_state", args=[row.uuid]))
+    twice = PractitionerFactory().user
+    yield Visit("in two practices", twice, reverse("ehealth:takeover", args=[twice.uuid]))
     closed = UserFactory(practice=manager.practice, is_active=False, deactivated_at=now)
     yield Visit("manager", manager, reverse("accounts:reactivate", args=[closed.uuid]))
     subject = UserFactory(practice=manager.practice)
