@@ -193,7 +193,7 @@ def test_a_file_with_a_mistake_creates_nobody_and_says_why(signed_in: SignedIn, 
 
 def test_there_are_forty_hostile_files_and_each_is_refused_for_itself() -> None:
     assert len(FILES) >= 40
-    for name in ("UTF-16", "many laughs", "two sheets"):
+    for name in ("UTF-16", "many laughs", "a foreign entity", "a bomb", "two sheets"):
         with pytest.raises(Unreadable):
             read(FILES[name])
 
