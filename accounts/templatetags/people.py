@@ -60,7 +60,7 @@ def _past(invitation: Invitation) -> datetime | None:
 
 
 def _day(moment: datetime) -> str:
-    return date_format(timezone.localtime(moment), "SHORT_DATETIME_FORMAT")
+    return date_format(timezone.localtime(moment), "SHORT_DATE_FORMAT")
 
 
 def access_facts(subject: User, actor: User) -> dict[str, Any]:
