@@ -85,6 +85,10 @@ NOTICES: dict[str, Promise] = {
         "Un changement du compte bancaire de vos DMG a été préparé. "
         "Les lettres aux mutualités ne partent que si vous les envoyez vous-même."
     ),
+    "data_taken_over": _(
+        "Les données de votre compte ont été reprises dans votre compte d'un autre cabinet, avec votre mot "
+        "de passe. Si ce n'était pas vous, changez ce mot de passe et prévenez le support."
+    ),
     "iban_changed": _("Un compte bancaire de vos préférences de facturation a été modifié."),
 }
 # A failed mail is tried again after these waits, then given up.

@@ -9,13 +9,20 @@ from accounts.models import AuditEvent, User
 
 # Name of a group → how its kinds begin. Every kind is in exactly one.
 GROUPS: dict[str, tuple[str, ...]] = {
-    "people": ("account:user:", "account:role:", "account:invitation:", "account:login:", "account:email:"),
+    "people": (
+        "account:user:",
+        "account:role:",
+        "account:invitation:",
+        "account:login:",
+        "account:email:",
+        "account:reminder:",
+    ),
     "sections": ("section:", "practitioner:", "billing:"),
     "licences": ("account:licence:", "account:address:"),
     "sessions": ("account:session:", "account:password:", "account:access:", "account:factor:"),
     "keys": ("account:key:",),
     "ehealth": ("ehealth:",),
-    "platform": ("platform:", "account:staff:", "account:journal:"),
+    "platform": ("platform:", "account:staff:", "account:journal:", "account:people:"),
 }
 # What a manager does and answers for; sign-ins, keys and the platform are the administrators' (SR-86).
 GROUPS_OF_MANAGERS = ("people", "sections", "licences")

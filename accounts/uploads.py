@@ -1,4 +1,4 @@
-"""Uploads stay in memory: a keystore never touches a disk (SR-39)."""
+"""Uploads stay in memory: neither a keystore nor a file of people touches a disk (SR-39)."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from django.core.files.uploadhandler import MemoryFileUploadHandler, StopUpload
 
 # One keystore is at most 256 KiB; anything above the cap ends the request while it is read.
 LARGEST_UPLOAD = 512 * 1024
+# A file of people is at most 2 MiB (SR-38); one byte more tells that it is too large.
+LARGEST_OF_PATH = {"/people/import/": 2 * 1024 * 1024 + 1}
 
 
 class MemoryOnlyHandler(MemoryFileUploadHandler):
@@ -16,10 +18,11 @@ class MemoryOnlyHandler(MemoryFileUploadHandler):
     ) -> None:
         self.activated = True
         self.received = 0
+        self.largest = LARGEST_OF_PATH.get(META.get("PATH_INFO", ""), LARGEST_UPLOAD)
 
     def receive_data_chunk(self, raw_data: bytes, start: int) -> bytes | None:
         self.received += len(raw_data)
-        if self.received > LARGEST_UPLOAD:
+        if self.received > self.largest:
             raise StopUpload(connection_reset=False)
         self.file.write(raw_data)
         return None

@@ -1,6 +1,6 @@
 from django.urls import path
 
-from ehealth import account_change_pages, platform_pages, views
+from ehealth import account_change_pages, platform_pages, takeover_pages, views
 
 app_name = "ehealth"
 urlpatterns = [
@@ -16,6 +16,7 @@ urlpatterns = [
     path("people/<uuid:uuid>/ehealth/checks/state/", platform_pages.checks_state, name="checks_state"),
     path("people/<uuid:uuid>/ehealth/checks/run/", platform_pages.run_checks, name="run_checks"),
     path("people/<uuid:uuid>/ehealth/exchanges/", platform_pages.exchanges, name="exchanges"),
+    path("people/<uuid:uuid>/takeover/", takeover_pages.takeover, name="takeover"),
     path("platform/exchanges/", platform_pages.all_exchanges, name="all_exchanges"),
     path(
         "people/<uuid:uuid>/ehealth/account-change/",

@@ -45,6 +45,13 @@ KINDS: dict[str, str | Promise] = {
     "account:staff:granted": _("Droits de l'équipe du portail donnés"),
     "account:staff:taken": _("Droits de l'équipe du portail retirés"),
     "account:invitation:sent": _("Invitation envoyée"),
+    "account:reminder:sent": _("Rappel envoyé"),
+    "account:people:exported": _("Liste des utilisateurs exportée"),
+    "practitioner:import:confirmed": _("Import de personnes confirmé"),
+    "practitioner:import:finished": _("Import de personnes terminé"),
+    "practitioner:import:failed": _("Import de personnes échoué"),
+    "billing:data:taken_over": _("Données reprises dans un autre compte"),
+    "billing:data:refused": _("Reprise de données refusée"),
     "account:invitation:revoked": _("Invitation annulée"),
     "account:address:created": _("Adresse de facturation créée"),
     "account:licence:created": _("Licence provisoire donnée"),
@@ -183,6 +190,7 @@ FIELDS: dict[str, str | Promise] = {
     "wanted": _("Droit manquant"),
     "page": _("Page"),
     "format": _("Format"),
+    "steps": _("Étapes à faire"),
     "filter": _("Filtre"),
 }
 # Details that hold (before, after); those of a saved section all do.

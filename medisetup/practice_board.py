@@ -127,7 +127,7 @@ def board(people: QuerySet[User], now: datetime) -> list[Row]:
     """Every active one of these people, by name: states from one query, roles from another."""
     open_invitation = Exists(Invitation.objects.all().open(now).filter(user=OuterRef("pk")))
     found = with_states(people.filter(is_active=True)).annotate(invited=open_invitation)
-    ordered = found.prefetch_related("role_grants").order_by("last_name", "first_name", "pk")
+    ordered = found.prefetch_related("role_grants", "invitations").order_by("last_name", "first_name", "pk")
     return [_row(user, now) for user in ordered]
 
 

@@ -265,6 +265,7 @@ CELERY_BEAT_SCHEDULE = {
     "note who is ready": every("medisetup.tasks.note_ready", 3600),
     "send mails": every("accounts.tasks.send_due_mails", SWEEP_SECONDS),
     "tell of lost supervisors": every("billing.tasks.tell_of_lost_supervisors", SWEEP_SECONDS),
+    "take up imports of people": every("practitioners.tasks.sweep_imports", SWEEP_SECONDS),
     "sweep licences": every("accounts.tasks.sweep_licences", 3600),
     "purge": every("accounts.tasks.purge_expired", 3600),
 }

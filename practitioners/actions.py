@@ -41,8 +41,9 @@ def create_person(
     language: str,
     profession: str,
     roles: Sequence[str],
+    invite: bool = True,
 ) -> User:
-    """An account with its caregiver, provisional licence and invitation, all or nothing.
+    """An account with its caregiver, provisional licence and, unless a job does, invitation; all or nothing.
 
     Raises what `accounts.actions.people.create_user` raises.
     """
@@ -57,6 +58,7 @@ def create_person(
             roles=roles,
             by=by,
             now=now,
+            invite=invite,
         )
         Practitioner.objects.create(user=user, practice=practice, profession=profession)
         audit.record(

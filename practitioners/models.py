@@ -1,8 +1,9 @@
-"""Who practises, and where."""
+"""Who practises, and where; files of people to bring in."""
 
 from __future__ import annotations
 
 import uuid
+from typing import Any
 
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
@@ -93,3 +94,61 @@ class Telecom(models.Model):
 
     def __str__(self) -> str:
         return self.get_type_display()
+
+
+class PeopleImportQuerySet(models.QuerySet["PeopleImport"]):
+    def counted(self) -> PeopleImportQuerySet:
+        """Files that made people, or are about to: none of them counts twice."""
+        return self.filter(state__in=PeopleImport.COUNTED)
+
+    def under_way(self) -> PeopleImportQuerySet:
+        return self.filter(state__in=PeopleImport.UNDER_WAY)
+
+
+class PeopleImport(models.Model):
+    """A file of people. `content` holds the checked values, sealed, until they are created or refused."""
+
+    class State(models.TextChoices):
+        CHECKED = "checked"
+        QUEUED = "queued"
+        INVITING = "inviting"
+        DONE = "done"
+        FAILED = "failed"
+
+    COUNTED = (State.QUEUED, State.INVITING, State.DONE)
+    UNDER_WAY = (State.QUEUED, State.INVITING)
+
+    uuid = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
+    practice = models.ForeignKey(Practice, models.PROTECT, related_name="people_imports")
+    by = models.ForeignKey(User, models.PROTECT, related_name="+")
+    digest = models.CharField(max_length=64)
+    count = models.PositiveSmallIntegerField()
+    state = models.CharField(max_length=8, choices=State.choices, default=State.CHECKED)
+    content = models.BinaryField(null=True)
+    attempts = models.PositiveSmallIntegerField(default=0)
+    # Why it failed: the name of a refusal, and the line of the file it is about.
+    refusal = models.CharField(max_length=40, blank=True)
+    refused_line = models.PositiveIntegerField(null=True)
+    checked_at = models.DateTimeField()
+    confirmed_at = models.DateTimeField(null=True)
+    finished_at = models.DateTimeField(null=True)
+    people = models.ManyToManyField(User, related_name="+")
+
+    objects: Any = PeopleImportQuerySet.as_manager()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["practice", "digest"],
+                condition=Q(state__in=["queued", "inviting", "done"]),
+                name="people_file_once_per_practice",
+            ),
+            models.CheckConstraint(
+                condition=Q(state__in=["checked", "queued"], content__isnull=False)
+                | Q(state__in=["inviting", "done", "failed"], content=None),
+                name="people_file_erased_when_done",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return str(self.uuid)

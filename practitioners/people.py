@@ -44,12 +44,13 @@ class NewPersonForm(forms.Form):
         help_text=gettext_lazy("Langue de l'invitation et des pages."),
     )
 
-    def __init__(self, *args: Any, actor: User, **kwargs: Any) -> None:
+    def __init__(self, *args: Any, actor: User, allowed: frozenset[str] | None = None, **kwargs: Any) -> None:
+        """`allowed`: the roles the actor may give, when they were read already."""
         super().__init__(*args, **kwargs)
         if actor.practice.type != Practice.Type.FLAT_RATE_HOUSE:
             self.fields["profession"].choices = [
                 choice for choice in [EMPTY, *profession_choices()] if choice[0] != HOUSE
             ]
-        allowed = assignable_roles(actor)
+        allowed = assignable_roles(actor) if allowed is None else allowed
         self.fields["roles"].choices = [choice for choice in Role.choices if choice[0] in allowed]
         self.initial.setdefault("language", actor.language)

@@ -231,6 +231,38 @@ def house() -> User:
     return user
 
 
+def bringing_in(manager: User) -> Iterator[Visit]:
+    """A file of people in each state; closing and opening an account."""
+    from practitioners import imports
+
+    now, name = timezone.now(), "practitioners:import_batch"
+    yield Visit("manager", manager, reverse("practitioners:import"))
+    yield Visit("manager", manager, reverse("practitioners:import_template", args=["csv"]))
+    states: dict[str, dict[str, Any]] = {
+        "checked": {},
+        "queued": {"confirmed_at": now},
+        "inviting": {"content": None, "confirmed_at": now},
+        "done": {"content": None, "confirmed_at": now},
+        "failed": {"content": None, "confirmed_at": now, "refusal": "LoginTaken", "refused_line": 3},
+    }
+    person = {
+        "first_name": "Anne", "last_name": "Martin", "login": "anne@import.example", "language": "fr",
+        "email": "anne@import.example", "profession": "persphysician", "roles": ["physician"],
+    }  # fmt: skip
+    for number, (state, facts) in enumerate(states.items()):
+        by = UserFactory(practice=manager.practice, roles=["user_manager"])
+        row = imports.propose(by=by, digest=str(number), people=[imports.Person(2, person)], now=now)
+        type(row).objects.filter(pk=row.pk).update(state=state, **facts)
+        yield Visit(f"import {state}", by, reverse(name, args=[row.uuid]))
+        yield Visit(f"import {state}", by, reverse("practitioners:import_state", args=[row.uuid]))
+    twice = PractitionerFactory().user
+    yield Visit("in two practices", twice, reverse("ehealth:takeover", args=[twice.uuid]))
+    closed = UserFactory(practice=manager.practice, is_active=False, deactivated_at=now)
+    yield Visit("manager", manager, reverse("accounts:reactivate", args=[closed.uuid]))
+    subject = UserFactory(practice=manager.practice)
+    yield Visit("manager", manager, reverse("accounts:deactivate", args=[subject.uuid]))
+
+
 def with_reset(subject: User, by: User, *, opened: bool) -> User:
     now = timezone.now()
     opens = now - timedelta(hours=1) if opened else now + timedelta(hours=48)
@@ -461,6 +493,7 @@ def visits() -> Iterator[Visit]:
     yield from licence_pages(admin)
     yield from account_changes(admin)
     yield from end_of_training(manager)
+    yield from bringing_in(UserFactory(roles=["user_manager"], practice=PracticeFactory()))
     yield from key_pages(admin)
     yield from strangers_pages(admin)
     yield Visit("doctor", doctor, reverse("people"), 403)

@@ -37,6 +37,7 @@ TERMINAL = (
     "medisetup/settings.py",
     "medisetup/management",
     "medisetup/local",
+    "medisetup/furnishing.py",
     "medisetup/checks.py",
     "ehealth/simulator",
 )

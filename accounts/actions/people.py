@@ -25,6 +25,7 @@ from accounts.models import Practice, Role, RoleGrant, User
 # One lock for all writers of logins and addresses: a login may not equal another's address, which no
 # unique index can say over two columns.
 NAMES_LOCK = 0x6E616D6573
+NAMES_WAIT_SECONDS = 25
 
 
 class Refused(Exception):
@@ -96,8 +97,10 @@ def create_user(
     roles: Iterable[str],
     by: User | None,
     now: datetime,
+    invite: bool = True,
 ) -> User:
-    """Create an account and invite its owner by mail. `by` None: the installation itself.
+    """Create an account and invite its owner by mail. `by` None: the installation itself. `invite` False
+    leaves the invitation to a job.
 
     Raises `Forbidden` without the right or in another practice, and `InvalidLogin`, `LoginTaken`,
     `InvalidEmail`, `EmailTaken`, `NoRole`, `RoleNotAssignable`.
@@ -115,7 +118,8 @@ def create_user(
         EmailAddress.objects.create(user=user, email=user.email, primary=True, verified=False)
         _record("account:user:created", by=by, subject=user, at=now, login=user.login, email=user.email)
         _grant(user, roles, by=by, now=now)
-        invitations.send(user=user, by=by, now=now)
+        if invite:
+            invitations.send(user=user, by=by, now=now)
     return user
 
 
@@ -132,9 +136,14 @@ def _check_creation(practice: Practice, roles: frozenset[str], by: User | None) 
 
 
 def lock_names() -> None:
-    """Hold all logins and addresses until the end of the transaction."""
+    """Hold all logins and addresses until the end of the transaction.
+
+    An import of hundreds of people holds them for many seconds: whoever creates one person meanwhile waits.
+    """
     with connection.cursor() as cursor:
+        cursor.execute(f"SET LOCAL lock_timeout = '{NAMES_WAIT_SECONDS}s'")
         cursor.execute("SELECT pg_advisory_xact_lock(%s)", [NAMES_LOCK])
+        cursor.execute("SET LOCAL lock_timeout TO DEFAULT")
 
 
 def _name(user: User, *, login: str) -> None:

@@ -1,4 +1,4 @@
-"""What a manager does to somebody's access: invite again, revoke, close, open. POST only."""
+"""What a manager does to somebody's access: invite again, revoke; close and open, once confirmed."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from uuid import UUID
 
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import redirect
+from django.shortcuts import redirect, render
 from django.utils import timezone
 from django.utils.translation import gettext as _
-from django.views.decorators.http import require_POST
+from django.views.decorators.http import require_http_methods, require_POST
 
 from accounts import throttle
 from accounts.access import Capability, require, subject_or_404
@@ -68,26 +68,29 @@ def revoke_invitation(request: HttpRequest, uuid: UUID) -> HttpResponse:
     return back(request, subject)
 
 
-@require_POST
+@require_http_methods(["GET", "POST"])
 def deactivate(request: HttpRequest, uuid: UUID) -> HttpResponse:
-    """Close the account; everything is kept."""
-    return _switch(
-        request,
-        uuid,
-        people.deactivate,
-        _("Le compte de %(name)s est désactivé. Ses données sont conservées."),
-    )
+    """Close the account, once confirmed; everything is kept."""
+    done = _("Le compte de %(name)s est désactivé. Ses données sont conservées.")
+    return _switch(request, uuid, people.deactivate, title=_("Désactiver le compte"), done=done)
 
 
-@require_POST
+@require_http_methods(["GET", "POST"])
 def reactivate(request: HttpRequest, uuid: UUID) -> HttpResponse:
-    """Open the account again."""
-    return _switch(request, uuid, people.reactivate, _("Le compte de %(name)s est de nouveau actif."))
+    """Open the account again, once confirmed."""
+    done = _("Le compte de %(name)s est de nouveau actif.")
+    return _switch(request, uuid, people.reactivate, title=_("Réactiver le compte"), done=done)
 
 
-def _switch(request: HttpRequest, uuid: UUID, action: Callable[..., Any], done: str) -> HttpResponse:
+def _switch(
+    request: HttpRequest, uuid: UUID, action: Callable[..., Any], *, title: str, done: str
+) -> HttpResponse:
     require(request.user, Capability.DEACTIVATE_USER)
     subject = subject_or_404(request.user, uuid)
+    if request.method == "GET":
+        if subject.is_active != (action is people.deactivate):
+            return back(request, subject)
+        return render(request, "accounts/switch.html", {"subject": subject, "title": title})
     try:
         action(user=subject, by=request.user, now=timezone.now())
     except people.Refused as refused:

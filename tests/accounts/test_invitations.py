@@ -184,4 +184,44 @@ def test_these_buttons_are_for_managers_of_the_same_practice(
     assert signed_in(colleague).post(url).status_code == 403
     assert signed_in(stranger).post(url).status_code == 404
     assert Client().post(url).status_code == 302
-    assert signed_in(UserFactory(practice=invited.practice, roles=["admin"])).get(url).status_code == 405
+    page = signed_in(UserFactory(practice=invited.practice, roles=["admin"])).get(url)
+    assert page.status_code == {"deactivate": 200, "reactivate": 302}.get(name, 405)
+
+
+def test_closing_and_opening_ask_first_and_say_what_stays_reserved(
+    invited: User, manager: User, signed_in: Callable[[User], CheckingClient]
+) -> None:
+    client = signed_in(manager)
+    page = client.get(reverse("accounts:deactivate", args=[invited.uuid])).content.decode()
+    assert invited.login in page and "restent réservés" in page
+    invited.refresh_from_db()
+    assert invited.is_active, "looking changes nothing"
+    client.post(reverse("accounts:deactivate", args=[invited.uuid]))
+    page = client.get(reverse("accounts:reactivate", args=[invited.uuid])).content.decode()
+    assert "La personne retrouve son login" in page
+
+
+def test_the_list_and_the_person_say_how_far_each_invitation_has_come(
+    invited: User, manager: User, signed_in: Callable[[User], CheckingClient]
+) -> None:
+    client, now = signed_in(manager), timezone.now()
+
+    def state() -> str:
+        pages = [client.get(path).content.decode() for path in ("/people/", f"/people/{invited.uuid}/")]
+        found = [
+            set(re.findall(r"Envoyée le [^<]*, (expire|expirée|révoquée|acceptée) le", page))
+            for page in pages
+        ]
+        assert found[0] <= found[1]
+        return "".join(found[0])
+
+    assert state() == "expire"
+    Invitation.objects.filter(user=invited).update(expires_at=now - timedelta(minutes=1))
+    assert state() == "expirée"
+    invitations.revoke(user=invited, by=manager, now=now)
+    assert state() == "révoquée"
+    invitation = invitations.send(user=invited, by=manager, now=now)
+    assert state() == "expire"
+    invitations.activate(invitation=invitation, password="Prairie€Bleue7", now=now)
+    assert state() == "acceptée"
+    assert "Aucune invitation" in client.get("/people/").content.decode(), "the manager came another way"

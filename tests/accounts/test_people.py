@@ -16,7 +16,7 @@ from django.utils import timezone
 from accounts.access import Capability, Forbidden, assignable_roles, capabilities
 from accounts.actions import people
 from accounts.actions.passwords import change_email, confirm_email, pending_email
-from accounts.models import AuditEvent, Invitation, Mail, Role, RoleGrant, User
+from accounts.models import AuditEvent, Invitation, Mail, Role, User
 from tests.accounts.factories import PracticeFactory, UserFactory
 from tests.client import CheckingClient
 
@@ -215,23 +215,6 @@ def test_the_last_administrator_stays() -> None:
         people.deactivate(user=admin, by=admin, now=timezone.now())
     admin.refresh_from_db()
     assert admin.is_active
-
-
-@pytest.mark.django_db(transaction=True)
-@pytest.mark.parametrize("way", ["deactivate", "roles"])
-def test_two_administrators_cannot_remove_each_other_at_once(way: str) -> None:
-    def remove(user: User, by: User) -> Callable[[], Any]:
-        if way == "deactivate":
-            return lambda: people.deactivate(user=user, by=by, now=timezone.now())
-        return lambda: people.set_roles(user=user, roles=["physician"], by=by, now=timezone.now())
-
-    for _round in range(10):
-        first = UserFactory(roles=["admin"])
-        second = UserFactory(practice=first.practice, roles=["admin"])
-        results = at_once([remove(first, second), remove(second, first)])
-        assert sum(isinstance(result, Exception) for result in results) == 1, results
-        left = RoleGrant.objects.filter(user__practice=first.practice, user__is_active=True, role="admin")
-        assert left.count() == 1
 
 
 # --- closing and opening ---------------------------------------------------------------------

@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 
+from django.utils import translation
 from playwright.sync_api import expect
 
 from accounts.models import User
@@ -23,22 +24,36 @@ def sign_in(visitor: Visitor, user: User, password: str = PASSWORD) -> None:
     visitor.press("Se connecter")
 
 
-def make_key(visitor: Visitor, folder: Path, look: Callable[[str], None] = lambda step: None) -> Path:
-    """One click makes the pair and saves the file; the backup is proven with that file."""
-    visitor.heading("Votre clé personnelle")
+def dutch(text: str) -> str:
+    """What a page says in Dutch."""
+    with translation.override("nl"):
+        return translation.gettext(text)
+
+
+def make_key(
+    visitor: Visitor,
+    folder: Path,
+    look: Callable[[str], None] = lambda step: None,
+    say: Callable[[str], str] = str,
+) -> Path:
+    """One click makes the pair and saves the file; the backup is proven with that file. `say`: the words of
+    the pages in the visitor's language.
+    """
+    visitor.heading(say("Votre clé personnelle"))
     visitor.page.locator("[data-ready]").wait_for(state="attached")
     look("07-key")
     with visitor.page.expect_download(timeout=SLOW) as waiting:
-        visitor.press("GÉNÉRER MA PAIRE DE CLÉS")
+        visitor.press(say("GÉNÉRER MA PAIRE DE CLÉS"))
     saved = folder / waiting.value.suggested_filename
     waiting.value.save_as(saved)
-    expect(visitor.page.get_by_role("heading", name="Votre clé est enregistrée")).to_be_visible(timeout=SLOW)
+    made = visitor.page.get_by_role("heading", name=say("Votre clé est enregistrée"))
+    expect(made).to_be_visible(timeout=SLOW)
     look("08-key-made")
-    visitor.follow("Continuer")
+    visitor.follow(say("Continuer"))
     give_key_file(visitor, saved)
     look("09-key-backup")
-    visitor.press("Vérifier ma sauvegarde")
-    visitor.heading(HOME)
+    visitor.press(say("Vérifier ma sauvegarde"))
+    visitor.heading(HOME if say is str else say("Ma configuration"))
     look("10-home")
     return saved
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from typing import Any
-from urllib.parse import urlsplit
 
 import pytest
 from django.conf import settings as django_settings
@@ -34,14 +33,20 @@ LOOKS: list[tuple[dict[str, int], str, dict[str, Any]]] = [
 PERSONS = ("doctor", "beginner", "trainee", "house", "receptionist")
 OF_THE_PERSON = ("home", *SECTIONS[:3], "billing:financial")
 # Parts of pages; an answer to a script; a page whose script goes on by itself, seen in the key journeys.
-NO_PAGES = ("ehealth:connection_state", "ehealth:edmg_state", "ehealth:checks_state", "accounts:key_session")
+NO_PAGES = (
+    "ehealth:connection_state", "ehealth:edmg_state", "ehealth:checks_state", "accounts:key_session",
+    "practitioners:import_state", "practitioners:import_template",
+)  # fmt: skip
+
+
+OF_STATES = ("ehealth:", "accounts:key", "practitioners:import")
 
 
 def distinct() -> Iterator[Visit]:
     """Each page once for each kind of reader and each state, without those that differ by words only."""
     seen = set()
     for visit in visits():
-        name = resolve(urlsplit(visit.path).path).view_name if visit.status != 404 else "404"
+        name = resolve(visit.path.split("?")[0]).view_name if visit.status != 404 else "404"
         kind = (name, state_of(visit, name))
         if name not in NO_PAGES and visit.status != 302 and kind not in seen:
             seen.add(kind)
@@ -55,7 +60,7 @@ def state_of(visit: Visit, name: str) -> str:
         return "about somebody"
     if name in OF_THE_PERSON:
         return first if first not in ("connection", "eDMG") else "doctor"
-    return visit.who if name.startswith(("ehealth:", "accounts:key")) and first not in PERSONS else ""
+    return visit.who if name.startswith(OF_STATES) and first not in PERSONS else ""
 
 
 def cookies(visit: Visit, origin: str, language: str) -> list[Any]:
