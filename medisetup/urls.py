@@ -33,6 +33,7 @@ if settings.DEMO:
     urlpatterns += [
         path("outbox/", views.outbox, name="outbox"),
         path("outbox/<str:name>/", views.outbox_mail, name="outbox_mail"),
+        path("outbox/<str:name>/html/", views.outbox_html, name="outbox_html"),
     ]
 
 handler400 = "medisetup.views.bad_request"

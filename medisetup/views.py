@@ -173,8 +173,24 @@ def outbox_mail(request: HttpRequest, name: str) -> HttpResponse:
     if mail is None:
         raise Http404
     body = mail.get_body(preferencelist=("plain",))
-    context = {"subject": mail["Subject"], "to": mail["To"], "text": body.get_content() if body else ""}
+    context = {
+        "subject": mail["Subject"],
+        "to": mail["To"],
+        "text": body.get_content() if body else "",
+        "html_url": reverse("outbox_html", args=[name]) if mail.get_body(preferencelist=("html",)) else "",
+    }
     return render(request, "medisetup/outbox_mail.html", context)
+
+
+@login_not_required
+@require_GET
+def outbox_html(request: HttpRequest, name: str) -> HttpResponse:
+    """The HTML half of a mail, alone, under the same policy as every page."""
+    mail = dict(_mails()).get(name)
+    body = mail.get_body(preferencelist=("html",)) if mail else None
+    if body is None:
+        raise Http404
+    return HttpResponse(body.get_content())
 
 
 @login_not_required

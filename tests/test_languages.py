@@ -18,7 +18,7 @@ import lxml.html
 import polib
 import pytest
 from django.contrib.auth.models import AnonymousUser
-from django.http import HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.test import Client, RequestFactory
 from django.urls import path, resolve
@@ -271,7 +271,15 @@ urlpatterns = [
     *urls.urlpatterns,
     path("outbox/", views.outbox, name="outbox"),
     path("outbox/<str:name>/", views.outbox_mail, name="outbox_mail"),
+    path("outbox/<str:name>/html/", views.outbox_html, name="outbox_html"),
 ]
+
+
+BOTH = (
+    "Subject: X\nTo: a@b.be\nDate: Sun, 22 Nov 2026 20:00:00 -0000\nMIME-Version: 1.0\n"
+    'Content-Type: multipart/alternative; boundary="b"\n\n--b\nContent-Type: text/plain\n\nY\n'
+    "--b\nContent-Type: text/html\n\n<p>Z</p>\n--b--\n"
+)
 
 
 @pytest.mark.django_db
@@ -285,4 +293,10 @@ def test_the_letter_box_shows_no_french(language: str, settings: Settings, tmp_p
         journal.answer("outbox", page)
         assert b'class="demo"' in page.content
         journal.answer("mail", views.outbox_mail(asked(), "a.0"))
+        (tmp_path / "b.log").write_text(BOTH)
+        journal.answer("both", both := views.outbox_mail(asked(), "b.0"))
+        assert b'href="/outbox/b.0/html/"' in both.content
+        assert views.outbox_html(asked(), "b.0").content.strip() == b"<p>Z</p>"
+        with pytest.raises(Http404):
+            views.outbox_html(asked(), "a.0")
     journal.judge()
