@@ -34,7 +34,7 @@ def claim(people: Furnished) -> Group:
     def each_once(first: list[int]) -> None:
         """Claim on at the same instant until nothing is due: all of them, none twice."""
         claimed, found = list(first), first
-        while found:
+        while found and len(claimed) == len(set(claimed)):
             found = mailbox.claim(now=clock.now, limit=limit)
             claimed += found
         same(len(claimed), len(set(claimed)))

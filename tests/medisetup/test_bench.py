@@ -61,11 +61,23 @@ def test_a_small_run_proves_times_writes_and_leaves_nothing_behind(tmp_path: Pat
     assert {one["verdict"] for one in found["ratios"].values()} <= {"ok", "over", "noisy", "unjudged"}
 
 
-def test_it_refuses_a_real_platform_and_odd_numbers(settings: Settings) -> None:
-    with pytest.raises(CommandError, match="from 20"):
-        call_command("bench", "--sizes", "5")
-    with pytest.raises(CommandError, match="at least one round"):
-        call_command("bench", "--rounds", "0")
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--sizes", "5"], "from 20"),
+        (["--sizes", "many"], "numbers of people"),
+        (["--rounds", "0"], "at least 1"),
+        (["--cell", "nan"], "more than 0"),
+        (["--json", "/nowhere/bench.json"], "no folder /nowhere"),
+        (["weather"], "no group weather"),
+    ],
+)
+def test_odd_arguments_are_refused_before_anything_is_made(arguments: list[str], said: str) -> None:
+    with pytest.raises(CommandError, match=said):
+        call_command("bench", *arguments)
+
+
+def test_it_runs_only_where_the_platform_is_the_simulator(settings: Settings) -> None:
     settings.EHEALTH_ENVIRONMENT = "production"
     with pytest.raises(CommandError, match="simulator"):
         call_command("bench")

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 from argparse import ArgumentParser, ArgumentTypeError
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,7 @@ from medisetup.bench.signing import signing
 # Mailboxes are changed by `claim`, which therefore comes last.
 SIZED: dict[str, Callable[[Furnished], Group]] = {"pages": pages, "readiness": readiness, "claim": claim}
 UNSIZED: dict[str, Callable[[], Group]] = {"sign": signing}
+GROUPS = [*UNSIZED, *SIZED]
 CAREFUL = {"sizes": [1_000, 10_000], "rounds": 9, "cell": 0.15}
 QUICK = {"sizes": [200], "rounds": 3, "cell": 0.02}
 
@@ -45,7 +47,7 @@ class Command(BaseCommand):
     help = "Time the portal on a database of its own. It informs: no time makes it fail."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("group", nargs="*", choices=[[], *UNSIZED, *SIZED], help="default: all")
+        parser.add_argument("group", nargs="*", help=f"of {', '.join(GROUPS)}; default: all")
         parser.add_argument("--sizes", type=sizes, help="numbers of people, default 1000,10000")
         parser.add_argument("--rounds", type=int, help="default 9")
         parser.add_argument("--cell", type=float, help="seconds per case and round, default 0.15")
@@ -55,26 +57,37 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         if options["list"]:
-            self.stdout.write("\n".join([*UNSIZED, *SIZED]))
+            self.stdout.write("\n".join(GROUPS))
             return
-        if settings.EHEALTH_ENVIRONMENT != "simulation":
-            raise CommandError("bench: only where the platform is the simulator")
+        self._refuse(options)
         chosen = QUICK if options["quick"] else CAREFUL
         how = {name: chosen[name] if options[name] is None else options[name] for name in chosen}
-        if how["rounds"] < 1 or how["cell"] <= 0:
-            raise CommandError("bench: at least one round, in more than no time")
         found: list[Measured] = []
-        try:
-            with override_settings(DEBUG=False, ROOT_URLCONF="medisetup.bench.urls"):
-                for group, size in self._groups(options["group"] or [*UNSIZED, *SIZED], how["sizes"]):
+        groups = self._groups(options["group"] or GROUPS, how["sizes"])
+        # Closed at once when a proof fails, so that the scratch database goes.
+        with override_settings(DEBUG=False, ROOT_URLCONF="medisetup.bench.urls"), closing(groups):
+            try:
+                for group, size in groups:
                     found += self._measured(group, size, how, found)
-        except Wrong as error:
-            raise CommandError(f"bench: {error}", returncode=2) from error
+            except Wrong as error:
+                raise CommandError(f"bench: {error}", returncode=2) from error
         self.stdout.write(report.verdicts(report.ratios(found)))
         if options["json"]:
             options["json"].write_text(json.dumps(self._whole(found, how), indent=2) + "\n")
 
-    def _groups(self, chosen: list[str], sizes: list[int]) -> Iterator[tuple[Group, int | None]]:
+    def _refuse(self, options: dict[str, Any]) -> None:
+        if settings.EHEALTH_ENVIRONMENT != "simulation":
+            raise CommandError("bench: only where the platform is the simulator")
+        if unknown := set(options["group"]) - set(GROUPS):
+            raise CommandError(f"bench: no group {', '.join(sorted(unknown))}; --list names them")
+        if options["rounds"] is not None and options["rounds"] < 1:
+            raise CommandError("bench: --rounds: at least 1")
+        if options["cell"] is not None and not 0 < options["cell"] <= 60:
+            raise CommandError("bench: --cell: more than 0, at most 60 seconds")
+        if options["json"] and not options["json"].parent.is_dir():
+            raise CommandError(f"bench: --json: there is no folder {options['json'].parent}")
+
+    def _groups(self, chosen: list[str], sizes: list[int]) -> Generator[tuple[Group, int | None], None, None]:
         """Those without a size, then each size in a database of its own."""
         for name in (name for name in UNSIZED if name in chosen):
             yield UNSIZED[name](), None
