@@ -51,6 +51,7 @@ PAGELESS = {
     "billing:bic",
     "accounts:key_reset_use",
     "journal_export",
+    "people_export",
     "mfa_authenticate",  # the page of accounts:factor_prove, before there is a session
 }
 
