@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from django.utils.functional import Promise
 
 from accounts.models import User
 from medisetup.item import BLOCKING, DONE, NOT_APPLICABLE, PROBLEM, RECOMMENDED, STATES, TODO, Item
-from medisetup.readiness import items, with_states
+from medisetup.readiness import items, states_of
 
 
 @dataclass(frozen=True)
@@ -60,9 +60,9 @@ class Checklist:
         return next((line for line in self.blocking if line.state in (TODO, PROBLEM)), None)
 
 
-def checklist_of(annotated: Any) -> Checklist:
-    """From a user that carries the annotations of `with_states`."""
-    pairs = [(item, getattr(annotated, item.annotation)) for item in items()]
+def checklist_of(states: Mapping[str, str]) -> Checklist:
+    """From the states of `readiness.states_of`, by the item's key."""
+    pairs = [(item, states[item.key]) for item in items()]
     return Checklist(
         tuple(Line(item, state) for item, state in pairs if state != NOT_APPLICABLE),
         ready=all(state in (DONE, NOT_APPLICABLE) for item, state in pairs if item.level == BLOCKING),
@@ -71,4 +71,4 @@ def checklist_of(annotated: Any) -> Checklist:
 
 def checklist(user: User) -> Checklist:
     """One query for one person."""
-    return checklist_of(with_states(User.objects.get_queryset().filter(pk=user.pk)).get())
+    return checklist_of(states_of([user.pk])[user.pk])

@@ -17,12 +17,12 @@ STATES = {
     NOT_APPLICABLE: _("Sans objet"),
 }
 BLOCKING, RECOMMENDED = "blocking", "recommended"
-ALWAYS, NEVER = Q(pk__isnull=False), Q(pk__isnull=True)
 
 
 @dataclass(frozen=True)
 class Item:
-    """One line of the checklist. `applies`, `done`, `problem`, `waiting` are conditions on `User`.
+    """One line of the checklist. `applies`, `done`, `problem`, `waiting` are conditions on `User`; without
+    them it applies to everybody, has no problem and waits for nobody.
 
     `link` names the section's URL (`app:name`, taking the person's uuid), `#field` when one field is meant;
     empty when no page of the portal does it.
@@ -33,10 +33,10 @@ class Item:
     title: str | Promise
     unlocks: str | Promise
     link: str
-    done: Q | Exists = NEVER
-    applies: Q | Exists = ALWAYS
-    problem: Q | Exists = NEVER
-    waiting: Q | Exists = NEVER
+    done: Q | Exists
+    applies: Q | Exists | None = None
+    problem: Q | Exists | None = None
+    waiting: Q | Exists | None = None
     level: str = BLOCKING
     owner_only: bool = False
     annotation: str = field(init=False)
@@ -46,11 +46,7 @@ class Item:
 
     def state(self) -> Case:
         """The state as one expression; the first that holds wins."""
-        return Case(
-            When(~Q(self.applies), then=Value(NOT_APPLICABLE)),
-            When(Q(self.problem), then=Value(PROBLEM)),
-            When(Q(self.done), then=Value(DONE)),
-            When(Q(self.waiting), then=Value(WAITING)),
-            default=Value(TODO),
-            output_field=CharField(),
-        )
+        conditions = [(self.problem, PROBLEM), (self.done, DONE), (self.waiting, WAITING)]
+        cases = [When(~Q(self.applies), then=Value(NOT_APPLICABLE))] if self.applies else []
+        cases += [When(Q(condition), then=Value(state)) for condition, state in conditions if condition]
+        return Case(*cases, default=Value(TODO), output_field=CharField())

@@ -20,7 +20,7 @@ from django.utils.translation import gettext_lazy
 from accounts.models import Invitation, Role, User
 from medisetup.checklist import Checklist, checklist_of
 from medisetup.item import NOT_APPLICABLE, PROBLEM, STATES, TODO, WAITING
-from medisetup.readiness import items, with_states
+from medisetup.readiness import items, states_of
 
 OWNER, MANAGER, PLATFORM, NOBODY = "owner", "manager", "platform", "nobody"
 ACTORS = {
@@ -124,20 +124,21 @@ class Row:
 
 
 def board(people: QuerySet[User], now: datetime) -> list[Row]:
-    """Every active one of these people, by name: states from one query, roles from another."""
+    """Every active one of these people, by name: people, roles, invitations, states are a query each."""
     open_invitation = Exists(Invitation.objects.all().open(now).filter(user=OuterRef("pk")))
-    found = with_states(people.filter(is_active=True)).annotate(invited=open_invitation)
+    found = people.filter(is_active=True).annotate(invited=open_invitation)
     ordered = found.prefetch_related("role_grants", "invitations").order_by("last_name", "first_name", "pk")
-    return [_row(user, now) for user in ordered]
+    states = states_of(user.pk for user in ordered)
+    return [_row(user, states[user.pk], now) for user in ordered]
 
 
-def _row(user: Any, now: datetime) -> Row:
-    checklist, since = checklist_of(user), user.activated_at or user.created_at
+def _row(user: Any, states: dict[str, str], now: datetime) -> Row:
+    checklist, since = checklist_of(states), user.activated_at or user.created_at
     waited: timedelta = now - since
     return Row(
         user=user,
         checklist=checklist,
-        cells=tuple(_cell(getattr(user, item.annotation)) for item in items()),
+        cells=tuple(_cell(states[item.key]) for item in items()),
         roles=frozenset(grant.role for grant in user.role_grants.all()),
         acts=_acts(user, checklist),
         since=since,

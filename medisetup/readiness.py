@@ -1,12 +1,13 @@
 """« Vous êtes maintenant prêt »: items R01–R21, each written once as database expressions.
 
-The same annotations serve the person's checklist, the manager's list and the totals. An item's state
+The same expressions serve the person's checklist, the manager's list and the totals. An item's state
 is one of: done, todo, waiting (on somebody or something else), problem, not_applicable. `ready` is:
 every applicable blocking item done. Nothing here calls the platform or reads a row one by one.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
 from datetime import timedelta
 from functools import cache
@@ -14,6 +15,7 @@ from typing import Any
 
 from allauth.account.models import EmailAddress
 from allauth.mfa.models import Authenticator
+from django.db import connection
 from django.db.models import (
     BooleanField,
     Case,
@@ -22,6 +24,7 @@ from django.db.models import (
     Exists,
     ExpressionWrapper,
     F,
+    Func,
     OuterRef,
     Q,
     QuerySet,
@@ -32,7 +35,7 @@ from django.db.models.functions import Now, TruncDate
 from django.utils.translation import gettext_lazy as _
 
 from accounts.models import Licence, PersonalKey, RoleGrant, SectionReview, User
-from billing.models import FinancialSettings, able_to_supervise
+from billing.models import able_to_supervise
 from ehealth.models import EdmgRegistration, Keystore, Mailbox, Mutuality
 from medisetup.item import BLOCKING, DONE, NOT_APPLICABLE, RECOMMENDED, Item
 from practitioners.models import Address, Practitioner, Telecom
@@ -46,24 +49,21 @@ def of_user(model: Any, path: str = "user", **conditions: Any) -> QuerySet[Any]:
     return model._default_manager.filter(**{path: OuterRef("pk")}, **conditions)
 
 
-def practitioner(*conditions: Q, **named: Any) -> Exists:
-    return Exists(of_user(Practitioner).filter(*conditions, **named))
+def practitioner(**named: Any) -> Q:
+    """Conditions on the one practitioner of the account: a join, which costs less than a subquery each."""
+    return Q(**{f"practitioner__{name}": value for name, value in named.items()})
 
 
-def financial(*conditions: Q) -> Exists:
-    return Exists(of_user(FinancialSettings, "practitioner__user").filter(*conditions))
-
-
-def filled(*names: str) -> Q:
-    """All of these text columns hold something."""
+def filled(prefix: str, *names: str) -> Q:
+    """All of these text columns hold something. `prefix` leads to them: "practitioner__", or ""."""
     condition = Q()
     for name in names:
-        condition &= Q(**{f"{name}__gt": ""})  # unlike "not empty", false for a missing row too
+        condition &= Q(**{f"{prefix}{name}__gt": ""})  # unlike "not empty", false for a missing row too
     return condition
 
 
 TRAINEE = Practitioner.TrainingStatus.TRAINEE
-CAREGIVER = Exists(of_user(Practitioner).exclude(profession__in=[*NOT_CAREGIVERS, HOUSE]))
+CAREGIVER = practitioner(isnull=False) & ~practitioner(profession__in=[*NOT_CAREGIVERS, HOUSE])
 IS_PHYSICIAN = practitioner(profession=PHYSICIAN)
 IS_TRAINEE = practitioner(profession=PHYSICIAN, training_status=TRAINEE)
 IS_HOUSE = practitioner(profession=HOUSE)
@@ -119,7 +119,7 @@ def access_items() -> list[Item]:
 def practice_items() -> list[Item]:
     with_number = [key for key, item in professions().items() if item.nihii_required]
     work = Address._default_manager.filter(
-        filled("street", "number", "postcode", "city", "country"),
+        filled("", "street", "number", "postcode", "city", "country"),
         practitioner__user=OuterRef("pk"),
         type="work",
     )
@@ -133,11 +133,10 @@ def practice_items() -> list[Item]:
             _("Attestations, lettres, prescriptions à votre nom"),
             "practitioners:general",
             applies=CAREGIVER,
-            done=practitioner(
-                filled("civility", "ssin", "user__last_name", "user__first_name", "user__language"),
-                ~Q(profession__in=with_number) | filled("nihii"),
-                ~Q(profession=PHYSICIAN) | filled("speciality"),
-            ),
+            done=filled("practitioner__", "civility", "ssin")
+            & filled("", "last_name", "first_name", "language")
+            & (~practitioner(profession__in=with_number) | filled("practitioner__", "nihii"))
+            & (~IS_PHYSICIAN | filled("practitioner__", "speciality")),
         ),
         Item(
             "R08",
@@ -190,7 +189,7 @@ def user_items() -> list[Item]:
             _("Consulter et publier sur les hubs"),
             "accounts:account#hub_region",
             applies=CAREGIVER,
-            done=filled("hub_region"),
+            done=filled("", "hub_region"),
         ),
     ]
 
@@ -198,7 +197,7 @@ def user_items() -> list[Item]:
 def connection_item() -> Item:
     state = Keystore.State
     keystores = of_user(Keystore)
-    active = keystores.filter(state=state.ACTIVE, user__practitioner__ssin=F("ssin"))
+    active = keystores.filter(state=state.ACTIVE, ssin=OuterRef("practitioner__ssin"))
     good = Exists(active.filter(not_after__gt=Now(), tested_at__gt=Now() - CONNECTION_TEST_VALID))
     testing = Exists(keystores.filter(state=state.TESTING))
     refused = Exists(keystores.filter(state=state.REFUSED))
@@ -218,11 +217,10 @@ def connection_item() -> Item:
 
 
 def finance_items() -> list[Item]:
-    own = filled("bce", "iban", "bic", "convention")
-    able = able_to_supervise("supervisor__")
-    complete = able & filled(
-        *(f"supervisor__financial__{name}" for name in ("bce", "iban", "bic", "convention"))
-    )
+    account, supervisor = "practitioner__financial__", "practitioner__financial__supervisor__"
+    needed = ("bce", "iban", "bic", "convention")
+    able = able_to_supervise(supervisor)
+    complete = able & filled(f"{supervisor}financial__", *needed)
     return [
         Item(
             "R12",
@@ -231,8 +229,8 @@ def finance_items() -> list[Item]:
             _("Créer et faire payer vos attestations (eFact, eAttest)"),
             "billing:financial",
             applies=IS_PHYSICIAN,
-            done=Q(financial(own)) & ~Q(IS_TRAINEE)
-            | Q(IS_TRAINEE) & Q(financial(complete & filled("convention"))),
+            done=~IS_TRAINEE & filled(account, *needed)
+            | IS_TRAINEE & complete & filled(account, "convention"),
         ),
         Item(
             "R13",
@@ -241,9 +239,9 @@ def finance_items() -> list[Item]:
             _("Vos honoraires vont sur son compte"),
             "billing:financial#supervisor",
             applies=IS_TRAINEE,
-            done=financial(complete),
-            problem=financial(Q(supervisor__isnull=False) & ~able),
-            waiting=financial(able),
+            done=complete,
+            problem=Q(**{f"{account}supervisor__isnull": False}) & ~able,
+            waiting=able,
         ),
         Item(
             "R14",
@@ -252,8 +250,9 @@ def finance_items() -> list[Item]:
             _("Facturer au forfait"),
             "practitioners:general",
             applies=IS_HOUSE,
-            done=Q(practitioner(filled("house_nihii", "house_contact_ssin"), house_contact__isnull=False))
-            & Q(financial(filled("bce", "iban", "bic"))),
+            done=practitioner(house_contact__isnull=False)
+            & filled("practitioner__", "house_nihii", "house_contact_ssin")
+            & filled(account, "bce", "iban", "bic"),
         ),
     ]
 
@@ -377,6 +376,37 @@ def items() -> tuple[Item, ...]:
 def with_states(users: QuerySet[User]) -> QuerySet[User]:
     """Annotate `item_<key>` with the state of every item."""
     return users.annotate(**{item.annotation: item.state() for item in items()})
+
+
+_KEYS = object()
+
+
+class IsOneOf(Func):
+    """A column, and a list given as one parameter."""
+
+    template = "%(expressions)s)"
+    arg_joiner = " = ANY("
+    output_field = BooleanField()
+
+
+@cache
+def _statement() -> tuple[str, tuple[Any, ...]]:
+    """The query of `states_of`, with `_KEYS` in the place of the users' keys."""
+    chosen = IsOneOf(F("pk"), Value(_KEYS))
+    users = with_states(User.objects.get_queryset().filter(chosen)).order_by()
+    return users.values_list("pk", *(item.annotation for item in items())).query.sql_with_params()
+
+
+def states_of(keys: Iterable[int]) -> dict[int, dict[str, str]]:
+    """For each of these users' primary keys the state of every item, by the item's key; one query.
+
+    Django takes longer to build this query than the database to answer it: it is built once per process.
+    """
+    sql, values = _statement()
+    with connection.cursor() as cursor:
+        cursor.execute(sql, [list(keys) if value is _KEYS else value for value in values])
+        names = [item.key for item in items()]
+        return {key: dict(zip(names, states, strict=True)) for key, *states in cursor.fetchall()}
 
 
 def with_items(users: QuerySet[User]) -> QuerySet[User]:
