@@ -5,6 +5,7 @@ Views ask for a capability, never for a role. Rights are read from the database 
 
 from __future__ import annotations
 
+from copy import copy
 from enum import StrEnum
 from typing import TYPE_CHECKING
 from uuid import UUID
@@ -99,14 +100,17 @@ def anybody_or_404(actor: User, uuid: UUID) -> User:
 
 
 def subject_or_404(actor: User, uuid: UUID) -> User:
-    """The person a page is about; another practice's is exactly like a missing one.
+    """The person a page is about, apart from the actor even when it is the same person; another practice's
+    is exactly like a missing one.
 
     Raises `Forbidden` when the actor sees colleagues but may not edit them.
     """
+    if uuid == actor.uuid:
+        return copy(actor)
     subject = visible_users(actor).select_related("practice", "billing_address").filter(uuid=uuid).first()
     if subject is None:
         raise Http404
-    if subject != actor and Capability.EDIT_OTHER_USER not in capabilities(actor):
+    if Capability.EDIT_OTHER_USER not in capabilities(actor):
         raise Forbidden(Capability.EDIT_OTHER_USER)
     return subject
 

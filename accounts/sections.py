@@ -22,7 +22,7 @@ from django.views import View
 
 from accounts import kept
 from accounts.access import Forbidden, subject_or_404
-from accounts.actions.sections import StaleSection, section_version
+from accounts.actions.sections import StaleSection
 from accounts.fields import JudgedField
 from accounts.models import SectionReview, User
 from accounts.signin import ask_second_proof, proved_recently
@@ -36,7 +36,10 @@ class SectionForm(forms.Form):
 
     def __init__(self, *args: Any, subject: User, actor: User, **kwargs: Any) -> None:
         self.subject, self.actor = subject, actor
-        kwargs["initial"] = {"version": section_version(subject, self.section)} | self.initial_for(subject)
+        # Before the values: a save in between then makes this version old.
+        self.review = SectionReview.objects.filter(user=subject, section=self.section).first()
+        version = self.review.version if self.review else 0
+        kwargs["initial"] = {"version": version} | self.initial_for(subject)
         super().__init__(*args, **kwargs)
         if subject.pk != actor.pk:
             self._mask_what_is_personal()
@@ -166,7 +169,7 @@ class SectionView(View):
         return self.page(fresh, status=409, comparison=fresh.comparison())
 
     def page(self, form: SectionForm, *, status: int = 200, **extra: Any) -> HttpResponse:
-        review = SectionReview.objects.filter(user=self.subject, section=form.section).first()
+        review = form.review
         context = {
             "form": form,
             "subject": self.subject,

@@ -24,7 +24,6 @@ from ehealth.actions import connection, edmg
 from ehealth.forms import EdmgForm, KeystoreForm, ReconnectForm
 from ehealth.keystore import KeystoreRefused
 from ehealth.models import MailboxMessage
-from practitioners.models import Practitioner
 from practitioners.reference import PHYSICIAN
 
 MESSAGES_PER_PAGE = 50
@@ -40,8 +39,8 @@ class PhysicianSection(SectionView):
     def setup(self, request: HttpRequest, *args: Any, **kwargs: Any) -> None:
         super().setup(request, *args, **kwargs)
         if request.user.is_authenticated:
-            is_physician = Practitioner.objects.filter(user=self.subject, profession=PHYSICIAN)
-            if not is_physician.exists():
+            practitioner = getattr(self.subject, "practitioner", None)
+            if practitioner is None or practitioner.profession != PHYSICIAN:
                 raise Http404
 
     def needs_second_proof(self, form: SectionForm) -> bool:

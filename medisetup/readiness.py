@@ -120,7 +120,7 @@ def practice_items() -> list[Item]:
     with_number = [key for key, item in professions().items() if item.nihii_required]
     work = Address._default_manager.filter(
         filled("", "street", "number", "postcode", "city", "country"),
-        practitioner__user=OuterRef("pk"),
+        practitioner=OuterRef("practitioner__pk"),
         type="work",
     )
     telecom = Telecom.objects.filter(address=OuterRef("pk"))

@@ -112,7 +112,6 @@ class AccountForm(SectionForm):
         self._limit_to(actor)
 
     def _limit_to(self, actor: User) -> None:
-        self.held = self.subject.roles()
         self.assignable = frozenset() if self.is_owner else assignable_roles(actor)
         shown = self.assignable | self.held if self.assignable else self.held
         self.fields["roles"].choices = [choice for choice in Role.choices if choice[0] in shown]
@@ -127,12 +126,13 @@ class AccountForm(SectionForm):
                 del self.fields[name]
 
     def initial_for(self, subject: User) -> dict[str, Any]:
+        self.held, self.pending_email = subject.roles(), pending_email(subject)
         automatic = {value: name for name, value in YES_NO.items()}[subject.sumehr_auto_send]
         address = subject.billing_address
         return {
             "login": subject.login,
-            "email": pending_email(subject) or subject.email,
-            "roles": sorted(subject.roles()),
+            "email": self.pending_email or subject.email,
+            "roles": sorted(self.held),
             "billing_address": str(address.uuid) if address else None,
             "hub_region": subject.hub_region,
             "sumehr_auto_send": automatic,

@@ -75,7 +75,7 @@ class Account(SectionView):
         email = form["email"].value() or ""
         return {
             "requirements": REQUIREMENTS,
-            "pending_email": passwords.pending_email(self.subject),
+            "pending_email": form.pending_email,
             "email_verified": passwords.email_is_verified(self.subject),
             "shared_mailbox": contacts.is_shared_mailbox(email),
             "no_address": not form.addresses,

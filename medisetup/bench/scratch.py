@@ -51,6 +51,8 @@ def furnish(size: int) -> Furnished:
     """Fill the scratch database with that many people, the same each time."""
     practices = max(1, size // PEOPLE_PER_PRACTICE)
     furnishing.furnish(practices=practices, people=size, seed=1, now=timezone.now())
+    with connection.cursor() as cursor:
+        cursor.execute("ANALYZE")  # as autovacuum does soon after; the planner knows nothing before
     # With their own key, whoever looks passes the gate before the pages.
     keyed = (
         User.objects.active().filter(personal_keys__state=PersonalKey.State.ACTIVE).select_related("practice")

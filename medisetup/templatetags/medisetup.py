@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from django import template
 from django.conf import settings
 from django.urls import reverse
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from accounts import identifiers
 from accounts.models import HubRegion, User
-from practitioners.models import Address, Practitioner
+from medisetup.practice_board import Cell
+from practitioners.models import Address
 from practitioners.reference import HOUSE, NOT_CAREGIVERS, PHYSICIAN, region_of
 
 register = template.Library()
@@ -31,7 +35,8 @@ PHYSICIANS_ONLY = ("ehealth/connection", "ehealth/edmg")
 
 def sections_of(subject: User) -> list[tuple[str, str, Any]]:
     """The sections that concern this person: a receptionist has an account and nothing to practise."""
-    profession = Practitioner.objects.filter(user=subject).values_list("profession", flat=True).first()
+    practitioner = getattr(subject, "practitioner", None)
+    profession = practitioner.profession if practitioner else None
     if profession is None or profession in NOT_CAREGIVERS:
         return [tab for tab in TABS if tab[0] == "account"]
     if profession not in (PHYSICIAN, HOUSE):
@@ -85,6 +90,14 @@ def masked(value: str) -> str:
 def unlocalised(number: float) -> str:
     """A number for an attribute of a picture: with a point, in every language."""
     return f"{number:g}"
+
+
+@register.simple_tag
+def state_cells(cells: Sequence[Cell]) -> SafeString:
+    """A table cell per item: a sign by its class, the word for who listens. A page has a thousand."""
+    mark = '<td class="cell cell--{}"><span class="visually-hidden">{}</span></td>'
+    drawn = {cell: format_html(mark, cell.state, cell.text) for cell in set(cells)}
+    return SafeString("".join(drawn[cell] for cell in cells))
 
 
 @register.filter
