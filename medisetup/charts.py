@@ -66,12 +66,12 @@ def rows(
     return Chart(key, title, "rows", bars, tuple(head), WIDTH, max(ROW * len(bars), ROW))
 
 
-def columns(key: str, title: str, series: Sequence[tuple[str, int]], head: str, kind: str = "brand") -> Chart:
-    """Vertical bars, one per label."""
+def columns(key: str, title: str, series: Sequence[tuple[str, int]], head: str) -> Chart:
+    """Vertical bars, one per label; a handful, or the text becomes too small for a phone."""
     longest = max((number for _label, number in series), default=0)
     bars = []
     for index, (label, number) in enumerate(series):
-        (part,) = _parts([(kind, number)], longest, TALL)
+        (part,) = _parts([("brand", number)], longest, TALL)
         lowered = Part(part.kind, TALL - part.length, part.length, part.text)
         bars.append(Bar(label, str(number), COLUMN * index, (lowered,)))
     return Chart(key, title, "columns", tuple(bars), (head,), max(COLUMN * len(bars), COLUMN), TALL + 44)

@@ -44,7 +44,7 @@ FIRST_NAMES = {
 }
 LAST_NAMES = {
     "fr": "Bertrand Claessens Delvaux Evrard Fontaine Gérard Henrion Jacquemin Lambert Mathy Noël Renard",
-    "nl": "Aerts Boonen Claes De Smet Engels Goossens Janssens Maes Peeters Rombouts Verhoeven Wouters",
+    "nl": "Aerts Boonen Claes Desmet Engels Goossens Janssens Maes Peeters Rombouts Verhoeven Wouters",
     "de": "Becker Fischer Heinen Jost Keller Lentz Meyer Pauels Radermacher Schmitz Thönnes Weber",
     "en": "Baker Carter Davies Evans Foster Green Hughes King Mason Parker Turner Wood",
 }
@@ -61,7 +61,8 @@ PLACES = {
     "en": [("1000", "Bruxelles"), ("1040", "Etterbeek")],
 }
 STREETS = ("Rue de la Station", "Kerkstraat", "Avenue du Parc", "Dorpsstraat", "Hauptstraße", "Grand-Place")
-KINDS = ("Cabinet", "Groepspraktijk", "Maison médicale", "Praxis", "Huisartsenpraktijk")
+HOUSE_NAME = "Maison médicale"
+KINDS = ("Cabinet", "Groepspraktijk", HOUSE_NAME, "Praxis", "Huisartsenpraktijk")
 LANGUAGES = ("fr",) * 45 + ("nl",) * 48 + ("de",) * 4 + ("en",) * 3
 PROFESSIONS = (PHYSICIAN,) * 70 + ("persnurse",) * 12 + ("persadministrative",) * 18
 # How far somebody came, each step implying those before it, and how many of a hundred stop there.
@@ -137,9 +138,8 @@ class _Maker:
             language = self.chance.choice(LANGUAGES)
             postcode, city = self.chance.choice(PLACES[language])
             name = f"{self.chance.choice(KINDS)} {city} {number + 1}"
-            practice = self.batch.add(
-                Practice(name=name, type=self.chance.choice(("solo", "group", "group")))
-            )
+            kind = "fee_for_service_house" if name.startswith(HOUSE_NAME) else "group"
+            practice = self.batch.add(Practice(name=name, type=kind))
             address = BillingAddress(
                 practice=practice, name=name, street=self.chance.choice(STREETS), number=str(number % 90 + 1),
                 postcode=postcode, city=city, email=f"facturation{number}@furnished.example",

@@ -220,8 +220,8 @@ def months_chart(key: str, title: str, rows: QuerySet[Any], field: str, today: d
     for number in range(MONTHS):
         year, month = divmod(first.month - 1 + number, 12)
         day = date(first.year + year, month + 1, 1)
-        series.append((date_format(day, "m/y"), found.get((day.year, day.month), 0)))
-    return charts.columns(key, title, series, _("Nombre"), kind="saffron")
+        series.append((date_format(day, "m/Y"), [("saffron", found.get((day.year, day.month), 0))]))
+    return charts.rows(key, title, series, [_("Nombre")])
 
 
 def certificates_chart(today: date) -> Chart:

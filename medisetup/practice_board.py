@@ -14,6 +14,7 @@ from typing import Any
 
 from django import forms
 from django.db.models import Exists, OuterRef, QuerySet
+from django.utils.text import capfirst
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
@@ -24,10 +25,10 @@ from medisetup.readiness import items, states_of
 
 OWNER, MANAGER, PLATFORM, NOBODY = "owner", "manager", "platform", "nobody"
 ACTORS = {
-    OWNER: gettext_lazy("La personne"),
-    MANAGER: gettext_lazy("Vous"),
+    OWNER: gettext_lazy("la personne"),
+    MANAGER: gettext_lazy("le cabinet"),
     PLATFORM: gettext_lazy("eHealth ou une mutualité"),
-    NOBODY: gettext_lazy("Personne"),
+    NOBODY: gettext_lazy("personne"),
 }
 ANY = ("", gettext_lazy("Tous"))
 
@@ -55,7 +56,7 @@ class BoardFilter(forms.Form):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.fields["acts"].choices = [ANY, *ACTORS.items()]
+        self.fields["acts"].choices = [ANY, *((name, capfirst(label)) for name, label in ACTORS.items())]
         self.fields["item"].choices = [ANY, *((item.key, f"{item.id} {item.title}") for item in items())]
         self.fields["role"].choices = [ANY, *Role.choices]
         for field in self.fields.values():
@@ -110,7 +111,7 @@ class Row:
 
     @property
     def who(self) -> str:
-        return str(ACTORS[self.acts])
+        return str(capfirst(ACTORS[self.acts]))
 
     @property
     def next_title(self) -> str:

@@ -37,9 +37,13 @@ def password_requirements() -> list[str]:
 
 @register.filter
 def invitation_state(user: User) -> str:
-    """Of the last invitation, in one line; reads `user.invitations` as prefetched."""
+    """Of the last invitation, in one line; empty for whoever came another way. Reads `user.invitations` as
+    prefetched.
+    """
     sent = sorted(user.invitations.all(), key=lambda invitation: invitation.pk)
-    return words_of(sent[-1]) if sent else _("Aucune invitation")
+    if sent:
+        return words_of(sent[-1])
+    return "" if user.activated_at else _("Aucune invitation")
 
 
 def words_of(invitation: Invitation) -> str:

@@ -224,4 +224,6 @@ def test_the_list_and_the_person_say_how_far_each_invitation_has_come(
     assert state() == "expire"
     invitations.activate(invitation=invitation, password="Prairie€Bleue7", now=now)
     assert state() == "acceptée"
-    assert "Aucune invitation" in client.get("/people/").content.decode(), "the manager came another way"
+    assert "Aucune invitation" not in client.get("/people/").content.decode(), "the manager came another way"
+    UserFactory(practice=manager.practice, activated_at=None)
+    assert "Aucune invitation" in client.get("/people/").content.decode()
