@@ -10,7 +10,6 @@ from django.forms.renderers import TemplatesSetting
 from django.forms.utils import flatatt
 from django.http import HttpRequest
 from django.utils.html import format_html, format_html_join
-from django.utils.safestring import SafeString
 
 
 class Renderer(TemplatesSetting):
@@ -23,13 +22,13 @@ class Renderer(TemplatesSetting):
 
     def render(
         self, template_name: str, context: Mapping[str, Any], request: HttpRequest | None = None
-    ) -> SafeString:
+    ) -> str:
         draw = DRAWN.get(template_name)
         if draw and not context["widget"].get("wrap_label"):
             return draw(context["widget"])
         if template_name == self.field_template_name:
             if context["field"].is_hidden:
-                return SafeString(context["field"])
+                return str(context["field"])
             context = field_facts(context["field"])
         return super().render(template_name, context, request)
 
@@ -41,7 +40,7 @@ def field_facts(bound: BoundField) -> dict[str, Any]:
     return {"field": bound, "kind": bound.widget_type, "errors": bound.errors, "optional": optional}
 
 
-def draw_input(widget: Mapping[str, Any]) -> SafeString:
+def draw_input(widget: Mapping[str, Any]) -> str:
     """`widget` is the context of Django's input.html."""
     value = {} if widget["value"] is None else {"value": str(widget["value"])}
     return format_html(
@@ -53,14 +52,14 @@ def draw_input(widget: Mapping[str, Any]) -> SafeString:
     )
 
 
-def draw_select(widget: Mapping[str, Any]) -> SafeString:
+def draw_select(widget: Mapping[str, Any]) -> str:
     """`widget` is the context of Django's select.html."""
     drawn = ((_group(name, options),) for name, options, _ in widget["optgroups"])
     groups = format_html_join("", "{}", drawn)
     return format_html('<select name="{}"{}>{}</select>', widget["name"], flatatt(widget["attrs"]), groups)
 
 
-def _group(name: str | None, options: list[Mapping[str, Any]]) -> SafeString:
+def _group(name: str | None, options: list[Mapping[str, Any]]) -> str:
     drawn = format_html_join(
         "",
         '<option value="{}"{}>{}</option>',
@@ -69,9 +68,10 @@ def _group(name: str | None, options: list[Mapping[str, Any]]) -> SafeString:
     return format_html('<optgroup label="{}">{}</optgroup>', name, drawn) if name else drawn
 
 
+WIDGETS = "django/forms/widgets"
 INPUTS = ("text", "number", "email", "tel", "url", "search", "date", "hidden", "password", "checkbox")
 OPTIONS = ("radio_option", "checkbox_option")  # asked for without their labels, by forms/field.html
-DRAWN: dict[str, Callable[[Mapping[str, Any]], SafeString]] = {
-    **{f"django/forms/widgets/{name}.html": draw_input for name in (*INPUTS, *OPTIONS)},
-    "django/forms/widgets/select.html": draw_select,
+DRAWN: dict[str, Callable[[Mapping[str, Any]], str]] = {
+    **{f"{WIDGETS}/{name}.html": draw_input for name in (*INPUTS, *OPTIONS)},
+    f"{WIDGETS}/select.html": draw_select,
 }

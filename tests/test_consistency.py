@@ -94,7 +94,7 @@ def test_every_styled_class_is_worn() -> None:
     styles = "\n".join(path.read_text() for path in (ROOT / "static/css").glob("*.css"))
     plain = re.sub(r"/\*.*?\*/|url\([^)]*\)", "", styles, flags=re.DOTALL)
     styled = set(re.findall(r"\.([a-z][\w-]*)(?=[\s,.:{>+~)\[])", plain))
-    markup = "\n".join(pages().values())
+    markup = "\n".join(pages().values()) + code()
     given = re.findall(r'class="(.*?)"(?=[\s>{%])', markup, re.DOTALL)
     given += re.findall(r'class="([\w -]*)"', markup) + re.findall(r"block main_class %\}(.*?)\{%", markup)
     classes = " ".join(given)

@@ -8,8 +8,7 @@ from typing import Any
 from django import template
 from django.conf import settings
 from django.urls import reverse
-from django.utils.html import format_html
-from django.utils.safestring import SafeString
+from django.utils.html import format_html, format_html_join
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
@@ -93,11 +92,11 @@ def unlocalised(number: float) -> str:
 
 
 @register.simple_tag
-def state_cells(cells: Sequence[Cell]) -> SafeString:
+def state_cells(cells: Sequence[Cell]) -> str:
     """A table cell per item: a sign by its class, the word for who listens. A page has a thousand."""
     mark = '<td class="cell cell--{}"><span class="visually-hidden">{}</span></td>'
     drawn = {cell: format_html(mark, cell.state, cell.text) for cell in set(cells)}
-    return SafeString("".join(drawn[cell] for cell in cells))
+    return format_html_join("", "{}", ((drawn[cell],) for cell in cells))
 
 
 @register.filter
