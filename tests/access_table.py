@@ -10,7 +10,7 @@ import csv
 import os
 import re
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass
 from datetime import timedelta
@@ -49,7 +49,7 @@ class Scene:
     """The people of the table, and whose pages are asked for."""
 
     people: dict[str, User | None]
-    sign_in: Callable[[Client, User], Client]
+    clients: dict[str, Client]
 
     def subject(self, actor: str) -> User:
         """Everybody asks for the owner's pages; whoever's licence has expired for the own ones."""
@@ -60,6 +60,7 @@ class Scene:
 
 def scene() -> Scene:
     """A practice whose owner has every kind of row, another practice, strangers and staff."""
+    from django.test import Client
     from django.utils import timezone
 
     from accounts.models import Licence
@@ -88,7 +89,9 @@ def scene() -> Scene:
     for role in ROLES:
         people[role] = UserFactory(practice=home, roles=[role])
         people[f"other_{role}"] = UserFactory(roles=[role])
-    return Scene(people, sign_in)
+    clients = {name: sign_in(Client(), person) if person else Client() for name, person in people.items()}
+    without_code(clients["staff_no_code"])
+    return Scene(people, clients)
 
 
 def _supervisor_of_owner(owner: User) -> User:
@@ -123,7 +126,9 @@ def outcome(response: HttpResponse) -> str:
 
 @contextmanager
 def undone() -> Iterator[None]:
-    """Whatever the request changed is taken back, so that every cell starts from the same scene."""
+    """Whatever the request changed is taken back, so that every cell starts from the same scene: sessions and
+    throttles too, which are rows.
+    """
     from django.db import transaction
 
     with transaction.atomic():
@@ -133,18 +138,13 @@ def undone() -> Iterator[None]:
 
 def ask(scene: Scene, actor: str, method: str, path: str) -> HttpResponse:
     """One request, of somebody past the password and the key; a post carries nothing."""
-    from django.core.cache import cache
     from django.test import Client
 
     from tests.medisetup.test_doors import address
 
     with undone():
-        cache.clear()
-        client, person = Client(raise_request_exception=True), scene.people[actor]
-        if person:
-            scene.sign_in(client, person)
-        if actor == "staff_no_code":
-            without_code(client)
+        client = Client()
+        client.cookies.update(scene.clients[actor].cookies)
         url = address(path, scene.subject(actor))
         response: HttpResponse = getattr(client, method)(url)
         return response

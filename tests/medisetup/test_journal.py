@@ -9,6 +9,7 @@ from collections.abc import Callable
 from datetime import timedelta
 from io import BytesIO, StringIO
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from django.db import connection, transaction
@@ -185,13 +186,19 @@ def test_pages_keep_the_filter_and_cost_the_same(signed_in: Fixture) -> None:
 
 
 def test_the_indexes_serve_the_journal() -> None:
-    user = UserFactory(roles=["admin"])
+    """In a table of a size at which reading it all would cost."""
+    user, now = UserFactory(roles=["admin"]), timezone.now()
+    strangers = [(uuid4(), uuid4()) for _ in range(100)]
+    AuditEvent.objects.bulk_create(
+        AuditEvent(at=now, kind="account:session:began", actor=actor, practice=practice, subject=actor)
+        for actor, practice in strangers
+        for _ in range(40)
+    )
     with connection.cursor() as cursor:
-        cursor.execute("SET LOCAL enable_seqscan = off")
-        person = journal.of_person(user)[:50].explain()
-        assert ("audit_subject" in person and "audit_actor" in person) or "BitmapOr" in person
-        cursor.execute("SET LOCAL enable_sort = off")
-        assert "Index Scan using audit_practice" in journal.of_practice(user)[:50].explain()
+        cursor.execute("ANALYZE accounts_auditevent")
+    person = journal.of_person(user)[:50].explain()
+    assert "audit_subject" in person and "audit_actor" in person
+    assert "audit_practice" in journal.of_practice(user)[:50].explain()
 
 
 # --- the export -------------------------------------------------------------------------------
