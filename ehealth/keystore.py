@@ -227,7 +227,9 @@ def _authentication(contents: _Contents) -> tuple[bytes, x509.Certificate]:
 
 def _certificate_of(key_der: bytes, entries: Sequence[_Entry]) -> x509.Certificate | None:
     """The certificate with the key's public half; of several, the one that may sign and ends last."""
-    public = _public_half(load_der_private_key(key_der, None).public_key())
+    # The child that opened the file has checked the key, which is dear; here it is only read.
+    key = load_der_private_key(key_der, None, unsafe_skip_rsa_key_validation=True)
+    public = _public_half(key.public_key())
     matching = [entry.certificate for entry in entries if _public_key_of(entry.certificate) == public]
     return max(matching, key=_preference, default=None)
 
@@ -249,7 +251,7 @@ def _public_half(key: Any) -> bytes:
 
 
 def _judge_key(der: bytes) -> None:
-    key = load_der_private_key(der, None)
+    key = load_der_private_key(der, None)  # once more in full: what is sealed is never checked again
     if isinstance(key, rsa.RSAPrivateKey):
         is_strong = key.key_size >= SMALLEST_RSA and key.public_key().public_numbers().e == EXPONENT
     else:
