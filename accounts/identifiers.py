@@ -292,6 +292,11 @@ def canonical_login(text: str) -> str:
     return login
 
 
+def fold(text: str) -> str:
+    """Small letters without accents: how words that people type are compared with ours."""
+    return "".join(c for c in unicodedata.normalize("NFKD", text.casefold()) if not unicodedata.combining(c))
+
+
 def _fold_login(text: str) -> str:
     folded = unicodedata.normalize("NFKC", text).casefold()
     return unicodedata.normalize("NFKC", folded).strip()

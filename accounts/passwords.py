@@ -14,6 +14,8 @@ from typing import Any
 from django.core.exceptions import ValidationError
 from django.utils.translation import gettext_lazy as _
 
+from accounts.identifiers import fold
+
 SHORTEST = 10
 LONGEST = 256
 # Shorter parts of a name or login occur in too many words to say anything.
@@ -100,7 +102,7 @@ def _without_sequences(text: str) -> str:
 
 def _stems(text: str) -> set[str]:
     """What remains when the usual dressing is taken off."""
-    plain = _plain(text[:LONGEST])
+    plain = fold(text[:LONGEST])
     core = re.sub(r"^[\W\d_]+|[\W\d_]+$", "", plain)
     return {_NO_LETTER.sub("", form) for form in (plain, core.translate(_LOOKALIKES))}
 
@@ -116,12 +118,7 @@ def _repeats_frequent_word(stem: str) -> bool:
 @cache
 def frequent_words() -> frozenset[str]:
     """Words people take for passwords here: plain small letters, without accents."""
-    return frozenset(_plain(word) for word in _WORDS_FILE.read_text("utf-8").split())
-
-
-def _plain(text: str) -> str:
-    decomposed = unicodedata.normalize("NFKD", text).casefold()
-    return "".join(char for char in decomposed if not unicodedata.combining(char))
+    return frozenset(fold(word) for word in _WORDS_FILE.read_text("utf-8").split())
 
 
 def _personal_problems(text: str, *, login: str, email: str, names: Iterable[str], nihii: str) -> list[str]:
@@ -146,7 +143,7 @@ def _contains(bare: str, part: str) -> bool:
 
 def _bare(text: str) -> str:
     """Letters and digits only, without case and accents: ``Anne-Sophie`` is in ``anne_sophie``."""
-    return re.sub(r"[\W_]+", "", _plain(text))
+    return re.sub(r"[\W_]+", "", fold(text))
 
 
 class SeedPasswordValidator:

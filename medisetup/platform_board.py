@@ -32,12 +32,12 @@ from django.db.models.functions import TruncMonth
 from django.utils.formats import date_format
 from django.utils.translation import gettext as _
 
+from accounts.identifiers import fold
 from accounts.models import Licence, Practice, User
 from ehealth.models import EdmgRegistration, Keystore, Mailbox, Mutuality
 from medisetup import charts
 from medisetup.charts import Chart
 from medisetup.item import BLOCKING, DONE, NOT_APPLICABLE, PROBLEM, TODO, WAITING
-from medisetup.practice_board import fold
 from medisetup.readiness import items, with_items, with_states
 from practitioners.reference import PHYSICIAN
 

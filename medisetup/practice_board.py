@@ -6,7 +6,6 @@ small. The filter comes from the address, so that what one sees can be kept and 
 
 from __future__ import annotations
 
-import unicodedata
 from collections import Counter
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -18,6 +17,7 @@ from django.utils.text import capfirst
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
+from accounts.identifiers import fold
 from accounts.models import Invitation, Role, User
 from medisetup.checklist import Checklist, checklist_of
 from medisetup.item import NOT_APPLICABLE, PROBLEM, STATES, TODO, WAITING
@@ -31,11 +31,6 @@ ACTORS = {
     NOBODY: gettext_lazy("personne"),
 }
 ANY = ("", gettext_lazy("Tous"))
-
-
-def fold(text: str) -> str:
-    """Small letters without accents, as the search compares them."""
-    return "".join(c for c in unicodedata.normalize("NFKD", text.lower()) if not unicodedata.combining(c))
 
 
 class BoardFilter(forms.Form):

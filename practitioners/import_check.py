@@ -21,7 +21,7 @@ from accounts import contacts, identifiers
 from accounts.access import assignable_roles
 from accounts.actions.people import EmailTaken, LoginTaken, NoRole, RoleNotAssignable
 from accounts.fields import NihiiField, PhoneField, SsinField
-from accounts.identifiers import Invalid
+from accounts.identifiers import Invalid, fold
 from accounts.models import Practice, Role, User
 from practitioners.forms import proposed_speciality, required_message
 from practitioners.imports import Person
@@ -155,7 +155,7 @@ def _in_all_languages(words: Callable[[], Iterable[tuple[str, str]]]) -> dict[st
 
 
 def _folded(text: str) -> str:
-    return " ".join(text.casefold().split())
+    return " ".join(fold(text).split())
 
 
 @cache

@@ -244,6 +244,19 @@ def test_headings_and_words_of_any_language_are_known() -> None:
     assert [one.values["roles"] for one in found.people] == [["physician"], ["reception"]]
 
 
+def test_a_heading_without_its_accents_is_known() -> None:
+    rows = [
+        ["NOM", "prenom", "login", "e-mail", "langue", "role", "profession"],
+        ["Peeters", "Jan", "jan@import.example", "jan@import.example", "neerlandais", "medecin", "medecin"],
+    ]
+    (one,) = check(read(as_csv(rows)), manager()).people
+    assert (one.values["first_name"], one.values["language"], one.values["roles"]) == (
+        "Jan",
+        "nl",
+        ["physician"],
+    )
+
+
 @pytest.mark.parametrize("language", ["fr", "nl", "de", "en"])
 def test_the_template_is_taken_back_in_each_language(signed_in: SignedIn, language: str) -> None:
     client = signed_in(manager(language=language))
