@@ -11,6 +11,7 @@ from typing import Any
 from django.db import connection
 from django.utils import timezone
 
+from accounts import audit_chain
 from accounts.models import AuditEvent, Practice, User
 from accounts.origin import current_request
 
@@ -140,7 +141,7 @@ def record(
         raise RuntimeError("an audit event belongs in the transaction of its change")
     facts = current_request.get()
     person = subject or actor
-    return AuditEvent.objects.create(
+    event = AuditEvent(
         at=at or timezone.now(),
         kind=kind,
         actor=actor.uuid if actor else None,
@@ -152,3 +153,6 @@ def record(
         address=facts.address,
         details={name: mask(name, value) for name, value in details.items()},
     )
+    audit_chain.sign(event)
+    event.save(force_insert=True)
+    return event

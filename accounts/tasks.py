@@ -10,7 +10,7 @@ from celery import shared_task
 from django.conf import settings
 from django.utils import timezone
 
-from accounts import emails
+from accounts import audit_chain, emails
 from accounts.actions import licences
 from accounts.models import KeyChallenge, Mail
 
@@ -39,6 +39,18 @@ def send_due_mails() -> None:
 def sweep_licences() -> None:
     """Expire what has ended, remind of what ends soon."""
     licences.sweep(now=timezone.now())
+
+
+@shared_task
+def lengthen_audit_chain() -> None:
+    """Put new events of the audit trail into its chain."""
+    audit_chain.lengthen()
+
+
+@shared_task
+def anchor_audit_chain() -> None:
+    """Write the end of the chain down outside the database."""
+    audit_chain.write_anchor(now=timezone.now())
 
 
 @shared_task

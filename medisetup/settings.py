@@ -21,6 +21,8 @@ SEALING_KEYS = env.str("SEALING_KEYS")
 PORTAL_ORIGIN = env.str("PORTAL_ORIGIN")
 ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=[])
 CSRF_TRUSTED_ORIGINS = [PORTAL_ORIGIN]
+# Outside the database: the end of the audit chain, a line each hour, for `verify_audit`.
+AUDIT_ANCHOR_FILE = env.str("AUDIT_ANCHOR_FILE", default="")
 SECURE = PORTAL_ORIGIN.startswith("https://")
 
 # --- the house -------------------------------------------------------------------------------
@@ -268,6 +270,8 @@ CELERY_BEAT_SCHEDULE = {
     "tell of lost supervisors": every("billing.tasks.tell_of_lost_supervisors", SWEEP_SECONDS),
     "take up imports of people": every("practitioners.tasks.sweep_imports", SWEEP_SECONDS),
     "sweep licences": every("accounts.tasks.sweep_licences", 3600),
+    "lengthen the audit chain": every("accounts.tasks.lengthen_audit_chain", 60),
+    "anchor the audit chain": every("accounts.tasks.anchor_audit_chain", 3600),
     "purge": every("accounts.tasks.purge_expired", 3600),
 }
 

@@ -4,6 +4,7 @@ from accounts.models.keys import BlockedKey, KeyChallenge, KeyReset, PersonalKey
 from accounts.models.people import HubRegion, Invitation, Practice, Role, RoleGrant, User
 from accounts.models.records import (
     AuditEvent,
+    AuditLink,
     BillingAddress,
     Licence,
     LicenceRequest,
@@ -14,6 +15,7 @@ from accounts.models.records import (
 
 __all__ = [
     "AuditEvent",
+    "AuditLink",
     "BillingAddress",
     "BlockedKey",
     "HubRegion",

@@ -197,6 +197,9 @@ class AuditEvent(models.Model):
     request_id = models.CharField(max_length=36, blank=True)
     address = models.CharField(max_length=45, blank=True, help_text="shortened to /24 or /48")
     details = models.JSONField(default=dict)
+    # Over all of the above, and the key it was made with (`accounts.audit_chain`).
+    key_name = models.CharField(max_length=32, blank=True, editable=False)
+    code = models.BinaryField(default=b"", editable=False)
 
     class Meta:
         # Journals are read newest first: of a practice, about a person, by an actor.
@@ -208,6 +211,20 @@ class AuditEvent(models.Model):
 
     def __str__(self) -> str:
         return self.kind
+
+
+class AuditLink(models.Model):
+    """The place of one event in the chain over all of them; append-only like the events. No foreign key: a
+    removed event must leave its link behind.
+    """
+
+    position = models.BigIntegerField(primary_key=True)
+    event = models.BigIntegerField(unique=True)
+    key_name = models.CharField(max_length=32)
+    code = models.BinaryField()
+
+    def __str__(self) -> str:
+        return str(self.position)
 
 
 class MailQuerySet(models.QuerySet["Mail"]):
