@@ -21,6 +21,8 @@ SEALING_KEYS = env.str("SEALING_KEYS")
 PORTAL_ORIGIN = env.str("PORTAL_ORIGIN")
 ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=[])
 CSRF_TRUSTED_ORIGINS = [PORTAL_ORIGIN]
+# Where support reads the rows behind the pages, as in « support/ »; empty: nowhere.
+ADMIN_PATH = env.str("ADMIN_PATH", default="")
 SECURE = PORTAL_ORIGIN.startswith("https://")
 
 # --- the house -------------------------------------------------------------------------------
@@ -34,6 +36,8 @@ INSTALLED_APPS = [
     "allauth.account",
     "allauth.mfa",
     "django.forms",
+    # Finds no module by itself and opens no site of its own: `medisetup.support` is the one there is.
+    "django.contrib.admin.apps.SimpleAdminConfig",
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.sessions",

@@ -6,6 +6,7 @@ from django.urls import include, path
 from django.views.i18n import set_language
 
 from medisetup import board_pages, journal, platform_pages, views
+from medisetup.support.site import site
 
 urlpatterns = [
     path("", views.home, name="home"),
@@ -29,6 +30,8 @@ urlpatterns = [
     path("", include("billing.urls")),
     path("", include("ehealth.urls")),
 ]
+if settings.ADMIN_PATH:
+    urlpatterns.append(path(settings.ADMIN_PATH, site.urls))
 if settings.DEMO:
     urlpatterns += [
         path("outbox/", views.outbox, name="outbox"),
