@@ -37,10 +37,11 @@ class Capability(StrEnum):
     SEE_WHOLE_JOURNAL = "see_whole_journal"
     SEE_PLATFORM = "see_platform"
     ACTIVATE_LICENCE = "activate_licence"
+    END_SESSIONS = "end_sessions"
 
 
 # Of the portal's own staff, over all practices; no role of a practice has them.
-STAFF = frozenset({Capability.SEE_PLATFORM, Capability.ACTIVATE_LICENCE})
+STAFF = frozenset({Capability.SEE_PLATFORM, Capability.ACTIVATE_LICENCE, Capability.END_SESSIONS})
 OF_A_PRACTICE = frozenset(Capability) - STAFF
 ADMINISTRATORS_ONLY = {Capability.ASSIGN_USER_MANAGER, Capability.ASSIGN_ADMIN, Capability.RESET_KEY}
 ADMINISTRATORS_ONLY |= {Capability.SEE_WHOLE_JOURNAL}

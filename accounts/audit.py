@@ -101,6 +101,8 @@ KINDS = frozenset(
         "ehealth:certificate:reminded",
         "platform:practice:read",
         "platform:person:read",
+        "platform:row:read",
+        "platform:list:read",
     }
 )
 MASKED = ("ssin", "nihii", "house_nihii", "house_contact_ssin", "iban", "assistants_shared_iban", "bce")

@@ -55,6 +55,12 @@ def _ascii_domain(domain: str) -> str:
         raise Invalid("domain") from None
 
 
+def mask_email(address: str) -> str:
+    """The first character and the domain: enough to recognise one's own address."""
+    local, at, domain = address.rpartition("@")
+    return f"{local[:1]}•••{at}{domain}"
+
+
 def email_key(address: str) -> str:
     """Form in which two accepted addresses are compared: case-insensitive, domain as on the wire."""
     local, domain = address.split("@")

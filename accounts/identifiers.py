@@ -297,6 +297,11 @@ def fold(text: str) -> str:
     return "".join(c for c in unicodedata.normalize("NFKD", text.casefold()) if not unicodedata.combining(c))
 
 
+def mask_login(login: str) -> str:
+    """One that is somebody's number is masked like it; any other says nothing secret."""
+    return mask(login) if is_digits(normalise(login)) else login
+
+
 def _fold_login(text: str) -> str:
     folded = unicodedata.normalize("NFKC", text).casefold()
     return unicodedata.normalize("NFKC", folded).strip()

@@ -4,13 +4,19 @@ from __future__ import annotations
 
 import base64
 import binascii
+import re
+from collections.abc import Iterator
 from typing import Any
 from urllib.parse import urlsplit
 
 from django.conf import settings
 from django.core.checks import Error, register
+from django.urls import URLResolver, get_resolver
+
+from accounts.middleware import ALWAYS_OPEN, FACTOR_PAGES, KEY_PAGES
 
 LOCAL = ("localhost", "127.0.0.1", "[::1]")
+WELL_FORMED = re.compile(r"[a-z0-9-]+/")
 
 
 def local(url: str) -> bool:
@@ -26,6 +32,21 @@ def sealing_keys_are_long() -> bool:
     except (IndexError, binascii.Error):
         return False
     return all(len(key) == 32 and key != bytes(32) for key in keys)
+
+
+def first_segments() -> set[str]:
+    """How the addresses of everything but support begin; of the demonstration's letter box too."""
+    closed_by_path = (*ALWAYS_OPEN, KEY_PAGES, FACTOR_PAGES, settings.STATIC_URL)
+    return {path.strip("/") for path in closed_by_path} | set(_segments(get_resolver()))
+
+
+def _segments(resolver: URLResolver) -> Iterator[str]:
+    for pattern in resolver.url_patterns:
+        first = str(pattern.pattern).lstrip("^").partition("/")[0]
+        if first:
+            yield from () if getattr(pattern, "namespace", None) == "support" else (first,)
+        elif isinstance(pattern, URLResolver):
+            yield from _segments(pattern)
 
 
 @register()
@@ -63,6 +84,14 @@ def refuse_unsafe(**_kwargs: Any) -> list[Error]:
         (
             bool(settings.EHEALTH_CAPTURE_DIR) and not simulation,
             "EHEALTH_CAPTURE_DIR: only with EHEALTH_ENVIRONMENT=simulation, messages hold personal data",
+        ),
+        (
+            bool(settings.ADMIN_PATH) and not WELL_FORMED.fullmatch(settings.ADMIN_PATH),
+            "ADMIN_PATH: small letters, digits and hyphens, then one slash, as in support/",
+        ),
+        (
+            settings.ADMIN_PATH.strip("/") in first_segments() - {""},
+            "ADMIN_PATH: the portal's own pages begin like that, choose another",
         ),
     ]
     return [Error(text, id=f"medisetup.E{number:03}") for number, (bad, text) in enumerate(reasons, 1) if bad]

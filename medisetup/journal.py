@@ -154,10 +154,14 @@ def header() -> list[str]:
 def row(event: AuditEvent) -> list[str]:
     """The cells of a line, the same as on the page; the moment with its zone."""
     shown = line(event)
-    details = "; ".join(
+    cells = [shown["what"], shown["subject"], shown["actor"], details_in_line(event), shown["address"]]
+    return [localtime(event.at).isoformat(timespec="seconds"), *cells]
+
+
+def details_in_line(event: AuditEvent) -> str:
+    """The details of an event one after the other."""
+    return "; ".join(
         f"{entry['label']} : {entry['before']} → {entry['after']}" if entry["before"]
         else f"{entry['label']} : {entry['after']}"
-        for entry in shown["details"]
+        for entry in words.details(event)
     )  # fmt: skip
-    cells = [shown["what"], shown["subject"], shown["actor"], details, shown["address"]]
-    return [localtime(event.at).isoformat(timespec="seconds"), *cells]

@@ -14,6 +14,7 @@ from django.utils.translation import gettext_lazy as _
 from accounts.models import AuditEvent, HubRegion, Role
 from billing.models import BicSource, FinancialSettings
 from ehealth.models import EdmgRegistration, Mutuality, PlatformCheck
+from medisetup.support import names
 from medisetup.templatetags.medisetup import TABS
 from practitioners.models import Address, Practitioner
 from practitioners.reference import country_choices, profession_choices, speciality_choices
@@ -106,6 +107,8 @@ KINDS: dict[str, str | Promise] = {
     "ehealth:certificate:reminded": _("Rappel de la fin du certificat envoyé"),
     "platform:practice:read": _("Cabinet consulté par l'équipe du portail"),
     "platform:person:read": _("Dossier consulté par l'équipe du portail"),
+    "platform:row:read": _("Données consultées par l'équipe du portail"),
+    "platform:list:read": _("Liste consultée par l'équipe du portail"),
 }
 SYSTEMS: dict[str, str | Promise] = {
     "installation": _("Installation du portail"),
@@ -192,6 +195,8 @@ FIELDS: dict[str, str | Promise] = {
     "format": _("Format"),
     "steps": _("Étapes à faire"),
     "filter": _("Filtre"),
+    "model": _("Données"),
+    "row": _("Numéro de la fiche"),
 }
 # Details that hold (before, after); those of a saved section all do.
 PAIRS = ("login", "email", "nihii", "iban", "ends_on", "fingerprint")
@@ -210,6 +215,7 @@ CHOICES: dict[str, Any] = {
     "profession": profession_choices,
     "speciality": speciality_choices,
     "country": country_choices,
+    "model": names.in_words,
 }
 
 

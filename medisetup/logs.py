@@ -9,8 +9,10 @@ from datetime import UTC, datetime
 
 from accounts.origin import current_request
 
-# NISS, INAMI numbers and Belgian IBANs that reach a message by accident.
-NUMBERS = re.compile(r"\b(?:BE\d{2}(?:[ .-]?\d{4}){3}|\d{2}[.]?\d{2}[.]?\d{2}[-.]?\d{3}[.]?\d{2})\b")
+# NISS, INAMI numbers and Belgian IBANs that reach a text by accident.
+NUMBERS = re.compile(
+    r"\b(?:BE\d{2}(?:[ .-]?\d{4}){3}|\d{2}[.]?\d{2}[.]?\d{2}[-.]?\d{3}[.]?\d{2}|\d-\d{5}-\d{2}-\d{3})\b"
+)
 
 
 class JsonFormatter(logging.Formatter):

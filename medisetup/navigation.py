@@ -58,6 +58,8 @@ def links(request: HttpRequest) -> list[dict[str, Any]]:
     if Capability.SEE_PLATFORM in can:
         entries.append((reverse("platform"), _("Plate-forme"), "people"))
         entries.append((reverse("ehealth:all_exchanges"), _("Échanges eHealth"), "mailbox"))
+        if settings.ADMIN_PATH:
+            entries.append((reverse("support:index"), _("Support"), "file"))
     if Capability.ACTIVATE_LICENCE in can:
         entries.append((reverse("billing:licence_queue"), _("Demandes de licence"), "check"))
     if settings.DEMO:

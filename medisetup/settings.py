@@ -23,6 +23,8 @@ ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=[])
 CSRF_TRUSTED_ORIGINS = [PORTAL_ORIGIN]
 # Outside the database: the end of the audit chain, a line each hour, for `verify_audit`.
 AUDIT_ANCHOR_FILE = env.str("AUDIT_ANCHOR_FILE", default="")
+# Where support reads the rows behind the pages, as in « support/ »; empty: nowhere.
+ADMIN_PATH = env.str("ADMIN_PATH", default="")
 SECURE = PORTAL_ORIGIN.startswith("https://")
 
 # --- the house -------------------------------------------------------------------------------
@@ -36,6 +38,8 @@ INSTALLED_APPS = [
     "allauth.account",
     "allauth.mfa",
     "django.forms",
+    # Finds no module by itself and opens no site of its own: `medisetup.support` is the one there is.
+    "django.contrib.admin.apps.SimpleAdminConfig",
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.sessions",

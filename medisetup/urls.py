@@ -29,6 +29,10 @@ urlpatterns = [
     path("", include("billing.urls")),
     path("", include("ehealth.urls")),
 ]
+if settings.ADMIN_PATH:
+    from medisetup.support.site import site
+
+    urlpatterns.append(path(settings.ADMIN_PATH, site.urls))
 if settings.DEMO:
     urlpatterns += [
         path("outbox/", views.outbox, name="outbox"),

@@ -326,6 +326,22 @@ def pages_about(who: str, actor: User, subject: User) -> Iterator[Visit]:
         yield Visit(who, actor, reverse(name, args=[subject.uuid]))
 
 
+def support_pages(doctor: User) -> Iterator[Visit]:
+    """Every list of support, that of one person too, and of each kind of row the last that was made."""
+    from medisetup.support.site import site
+
+    staff = UserFactory(is_staff=True)
+    yield Visit("support", staff, reverse("support:index"))
+    yield Visit("support", staff, reverse("support:accounts_user_change", args=[doctor.uuid]))
+    pages = sorted(site._registry.values(), key=lambda page: page.name)
+    addresses = {page.name: reverse(f"support:{page.name}_changelist") for page in pages}
+    yield Visit("support", staff, f"{addresses['ehealth_edmgregistration']}?person={doctor.uuid}&q=x")
+    for page in pages:
+        yield Visit("support", staff, addresses[page.name])
+        if page.facts:
+            yield Visit("support", staff, page.url_of(page.model.objects.order_by("pk").last()))
+
+
 def strangers_pages(practice_admin: User) -> Iterator[Visit]:
     for name in STRANGERS:
         yield Visit("stranger", None, reverse(name))
@@ -496,4 +512,5 @@ def visits() -> Iterator[Visit]:
     yield from bringing_in(UserFactory(roles=["user_manager"], practice=PracticeFactory()))
     yield from key_pages(admin)
     yield from strangers_pages(admin)
+    yield from support_pages(doctor)
     yield Visit("doctor", doctor, reverse("people"), 403)

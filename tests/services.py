@@ -23,6 +23,7 @@ from medisetup.local.process import Child, free_port
 ENVIRONMENT = {
     "PORTAL_ORIGIN": "http://localhost:8000",
     "ALLOWED_HOSTS": "localhost,127.0.0.1,testserver",
+    "ADMIN_PATH": "support/",
     "EHEALTH_ENVIRONMENT": "simulation",
     "EHEALTH_BASE_URL": "http://127.0.0.1:9",
     "EHEALTH_LICENCE_NAME": "medisetup",

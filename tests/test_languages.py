@@ -52,6 +52,9 @@ PAGELESS = {
     "accounts:key_reset_use",
     "journal_export",
     "people_export",
+    "support:login",
+    "support:logout",
+    "support:password_change",
     "mfa_authenticate",  # the page of accounts:factor_prove, before there is a session
 }
 

@@ -91,6 +91,7 @@ def for_children(
     local = {
         "DEMO": "true",
         "DEBUG": "false",
+        "ADMIN_PATH": "support/",
         "PORTAL_ORIGIN": f"http://localhost:{port}",
         "ALLOWED_HOSTS": "localhost,127.0.0.1",
         "DATABASE_URL": database,

@@ -152,3 +152,11 @@ def test_postcodes_are_taken(typed, country, code):
 )
 def test_wrong_postcodes_are_named(typed, country, code):
     assert code_of(contacts.postcode, typed, country=country) == code
+
+
+@pytest.mark.parametrize(
+    ("address", "shown"),
+    [("claire.lemaire@parc.example", "c•••@parc.example"), ("a@b.be", "a•••@b.be")],
+)
+def test_a_masked_address_keeps_its_first_letter_and_its_domain(address, shown):
+    assert contacts.mask_email(address) == shown

@@ -60,6 +60,21 @@ def test_other_numbers_are_shown_grouped():
     assert identifiers.format_bce("0123456789") == "0123.456.789"
 
 
+@pytest.mark.parametrize(
+    ("login", "shown"),
+    [
+        ("10002345003", "••••••••003"),
+        ("1-00023-45-003", "•••••••••••003"),
+        ("75.03.14-985.94", "••••••••••••.94"),
+        ("dr.peeters", "dr.peeters"),
+        ("anne@example.be", "anne@example.be"),
+        ("a1", "a1"),
+    ],
+)
+def test_a_login_is_masked_when_it_is_a_number(login, shown):
+    assert identifiers.mask_login(login) == shown
+
+
 @pytest.mark.parametrize("mask", [identifiers.mask_ssin, identifiers.mask_nihii, identifiers.mask_bce])
 def test_masks_keep_the_last_three(mask):
     assert mask("75031498594") == "••••••••594"

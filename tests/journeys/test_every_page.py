@@ -6,6 +6,7 @@ from another host.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -47,10 +48,15 @@ def distinct() -> Iterator[Visit]:
     seen = set()
     for visit in visits():
         name = resolve(visit.path.split("?")[0]).view_name if visit.status != 404 else "404"
-        kind = (name, state_of(visit, name))
+        kind = (look_of(name), state_of(visit, name))
         if name not in NO_PAGES and visit.status != 302 and kind not in seen:
             seen.add(kind)
             yield visit
+
+
+def look_of(name: str) -> str:
+    """The lists of support differ by their columns, its rows by their facts: one template each."""
+    return re.sub(r"^support:\w+_(changelist|change)$", r"support \1", name)
 
 
 def state_of(visit: Visit, name: str) -> str:
