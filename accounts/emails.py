@@ -55,7 +55,6 @@ NOTICES: dict[str, Promise] = {
     "factor_code_used": _("Un code de secours a servi à vous connecter. Il ne fonctionnera plus."),
     "key_registered": _("Une paire de clés a été enregistrée pour votre compte."),
     "key_imported": _("Votre clé personnelle a été importée sur un nouvel ordinateur."),
-    "key_proved": _("Votre clé personnelle a été utilisée depuis un nouvel ordinateur."),
     "key_code_released": _("Le code de votre fichier de clé a été affiché."),
     "key_prepared": _("Une paire de clés a été préparée pour vous par une autre personne."),
     "key_rotated": _("Votre paire de clés a été remplacée par une nouvelle."),

@@ -179,12 +179,12 @@ def printed(rows: list[Row]) -> str:
     return "\n".join(",".join(row.values()) for row in rows)
 
 
-def main() -> None:
+def set_up() -> None:
+    """A database of its own, for a module that is started as a program."""
     import tests.services  # noqa: F401  starts the database and fills the environment
 
     os.environ["DJANGO_SETTINGS_MODULE"] = "medisetup.settings"
     django.setup()
-    from django.db import transaction
     from django.test.runner import DiscoverRunner
 
     from tests.conftest import pytest_configure
@@ -192,6 +192,12 @@ def main() -> None:
     pytest_configure()
     with redirect_stdout(sys.stderr):
         DiscoverRunner(verbosity=0, interactive=False).setup_databases()
+
+
+def main() -> None:
+    set_up()
+    from django.db import transaction
+
     known = {} if "--all" in sys.argv or not TABLE.exists() else stored()
     with transaction.atomic():
         cast, leaks = scene(), []

@@ -178,6 +178,7 @@ FORBIDDEN = {
     "inline script": r"<script(?![^>]*\ssrc=)",
     "handler": r"<[^>]*\son\w+=",
     "script address": r"javascript:",
+    "date of one language": r"\|(?:date|time):\"(?![A-Z_]+\")",
 }
 
 

@@ -1,4 +1,4 @@
-"""Nobody reads French who did not ask for it: every page, error and mail in each language.
+"""Nobody reads French who did not ask for it: every page and error in each language (mails: test_letters).
 
 A text counts as left behind when the French of the catalogue, in pieces between its placeholders, can be
 read on a page in another language.
@@ -22,10 +22,9 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.test import Client, RequestFactory
 from django.urls import path, resolve
-from django.utils import timezone, translation
+from django.utils import translation
 from pytest_django.fixtures import Settings
 
-from accounts import emails
 from accounts.models import User
 from ehealth import words
 from medisetup import urls, views
@@ -172,7 +171,7 @@ def reader_of(user: User | None, language: str, **facts: Any) -> Client:
     return client
 
 
-# --- pages, forms, errors, mails --------------------------------------------------------------
+# --- pages, forms, errors ---------------------------------------------------------------------
 def see(journal: Journal, visit: Visit) -> tuple[Client, HttpResponse]:
     client = reader_of(visit.user, journal.language, **visit.session)
     response = client.get(visit.path)
@@ -243,21 +242,6 @@ def test_no_error_page_shows_french(name: str, language: str) -> None:
     with translation.override(language):
         for wait in (None, 1, 15):
             journal.answer(name, render(asked(), f"errors/{name}", {"wait": wait}))
-    journal.judge()
-
-
-@pytest.mark.django_db
-@pytest.mark.parametrize("language", OTHERS)
-def test_no_mail_shows_french(language: str) -> None:
-    journal = Journal(language)
-    user, now = UserFactory(language=language), timezone.now()
-    for by in (None, UserFactory()):
-        facts = {"by": by, "when": now, "expires_at": now, "link": "https://portal/x/", "email": "a@b.be"}
-        for kind in sorted(emails.LETTERS | set(emails.NOTICES)):
-            mail = emails.render(kind, user=user, context=facts)
-            journal.text(kind, mail.html)
-            journal.text(kind, html.escape(mail.subject))
-            journal.text(kind, html.escape(mail.text))
     journal.judge()
 
 

@@ -1,190 +1,199 @@
 """Which field who may write, and what a form never takes (security SR-28, SR-29).
 
-`tests/data/fields.csv` is the table: role × field of each section; `write`, `read`, `masked`, `-` for absent.
+`tests/field_table.py` says what the table states and how it is observed.
 """
 
 from __future__ import annotations
 
-import csv
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
 import pytest
-from django.apps import apps
-from django.db.models import Model
-from django.test import Client
-from django.urls import get_resolver, reverse
+from django.forms import BaseForm
+from pytest_django.fixtures import Settings
 
-from accounts.fields import JudgedField
-from accounts.models import RoleGrant, User
-from accounts.sections import SectionForm, SectionView
-from billing.models import FinancialSettings
-from medisetup.templatetags.medisetup import TABS
-from practitioners.models import Practitioner
+from accounts.models import RoleGrant
+from medisetup.journal import JournalFilter
+from practitioners.models import Address
+from tests import posts
+from tests.access_table import printed
 from tests.accounts.factories import BillingAddressFactory, PracticeFactory, UserFactory
 from tests.billing.factories import FinancialFactory
-from tests.cast import ready_doctor
-from tests.practitioners.factories import PractitionerFactory
+from tests.field_table import (
+    READERS,
+    READING,
+    RIGHTS,
+    Scene,
+    class_of,
+    observe,
+    posted_routes,
+    scene,
+    stored,
+)
+from tests.practitioners.factories import AddressFactory
+from tests.test_consistency import code
 
 pytestmark = pytest.mark.django_db
 
-Fixture = Callable[[User], Client]
-TABLE = Path(__file__).parents[1] / "data/fields.csv"
-READERS = ("owner", "admin", "user_manager")
-OURS = ("accounts", "practitioners", "billing", "ehealth", "mfa")
-# What a save writes besides: its version, event, notice, and the 45 days bound to the numbers as stored.
-TRACES = ("SectionReview", "AuditEvent", "Mail", "ProvisionalClaim")
+ROUTES = dict(posted_routes())
 FOREIGN = "Ixtaccihuatl"
+# What a save leaves even so: its version, its event, and the 45 days bound to the numbers as stored.
+TRACES = {"SectionReview", "AuditEvent", "ProvisionalClaim"}
+# What other forms are made of.
+BASES = {"accounts.sections.SectionForm", "accounts.forms.keys.PairForm"}
+
+
+@pytest.fixture(autouse=True)
+def _generous(settings: Settings, tmp_path: Path) -> None:
+    """Keystores of these tests open; a post may be longer than any form."""
+    posts.trust_issuer(settings, tmp_path)
+    settings.DATA_UPLOAD_MAX_NUMBER_FIELDS = None
 
 
 # --- the table --------------------------------------------------------------------------------
-def views() -> dict[str, type[SectionView]]:
-    found = {}
-    for key, name, _label in TABS:
-        match = get_resolver().resolve(reverse(name, args=[uuid4()]))
-        found[key] = match.func.view_class
-    return found
+@pytest.mark.parametrize("route", ROUTES)
+def test_a_post_takes_what_the_table_says_and_nothing_else(route: str) -> None:
+    found = observe(route, ROUTES[route])
+    rows = [row for row in stored() if row["route"] == route]
+    observed = list(found.rows.values())
+    assert observed == rows, f"not so in the table:\n{printed([row for row in observed if row not in rows])}"
+    assert found.wrong == []
+    assert found.choices == {name for of, name in (*CHOICES, ADDRESSES) if of == route}
 
 
-def right(view: type[SectionView], form: SectionForm, name: str, reader: str) -> str:
-    if view.owner_only and reader != "owner":
-        return "-"
-    field = form.fields.get(name)
-    if field is None:
-        return "-"
-    if field.disabled:
-        return "read"
-    return "masked" if reader != "owner" and isinstance(field, JudgedField) and field.personal else "write"
+UNTOUCHED = [
+    (route, number)
+    for route, found in posts.PLACES.items()
+    for number, place in enumerate(found)
+    if place.sent is posts.untouched
+]
 
 
-def observed() -> list[dict[str, str]]:
-    doctor = ready_doctor()
-    people = {"owner": doctor} | {
-        role: UserFactory(practice=doctor.practice, roles=[role]) for role in READERS[1:]
-    }
-    rows = []
-    for key, view in views().items():
-        forms = {who: view.form_class(subject=doctor, actor=actor) for who, actor in people.items()}
-        names = dict.fromkeys(name for form in forms.values() for name in form.fields if name != "version")
-        rows += [
-            {"section": key, "field": name} | {who: right(view, forms[who], name, who) for who in READERS}
-            for name in names
-        ]
-    return rows
+@pytest.mark.parametrize(("route", "place"), UNTOUCHED)
+def test_a_form_sent_back_as_it_was_shown_changes_nothing(route: str, place: int) -> None:
+    asked = scene_of(route, place)
+    for reader in ("owner", "admin", "user_manager"):
+        outcome = asked.post(reader)
+        assert outcome.passed and {table for _verb, table, _cells in outcome.changes} <= TRACES
 
 
-def test_every_field_is_for_whom_the_table_says() -> None:
-    with TABLE.open(newline="") as file:
-        table = list(csv.DictReader(file))
-    found = observed()
-    assert found == table, "\n".join(",".join(row.values()) for row in found if row not in table)
-    assert len(table) > 40
+def subclasses(form: type) -> Iterator[type]:
+    for one in form.__subclasses__():
+        yield one
+        yield from subclasses(one)
 
 
-def test_the_fields_of_rules_4_6_are_the_owners() -> None:
-    with TABLE.open(newline="") as file:
-        table = {(row["section"], row["field"]): row for row in csv.DictReader(file)}
-    for (section, name), row in table.items():
-        if section.startswith("ehealth/") or "password" in name:
-            assert (row["admin"], row["user_manager"]) == ("-", "-"), name
-        elif name in ("ssin", "iban", "assistants_shared_iban"):
-            assert (row["admin"], row["user_manager"]) == ("masked", "masked"), name
+def test_every_form_and_every_route_is_in_the_table_and_no_other() -> None:
+    apps = ("accounts.", "practitioners.", "billing.", "ehealth.", "medisetup.")
+    ours = {class_of(form) for form in subclasses(BaseForm) if form.__module__.startswith(apps)}
+    reading = {name for name in ours if name.rpartition(".")[2] in READING}
+    assert ours - reading - BASES == {row["form"] for row in stored()} - {""}
+    assert {row["route"] for row in stored()} <= set(ROUTES)
+    assert {row[reader] for row in stored() for reader in READERS} == set(RIGHTS)
 
 
-# --- what a form never takes ------------------------------------------------------------------
-def models() -> list[type[Model]]:
-    return [model for model in apps.get_models() if model._meta.app_label in OURS]
+def test_what_a_view_reads_without_a_form_is_in_the_table() -> None:
+    read = re.findall(r'(?:\.POST|self\.data)(?:\.get\w*\(|\[)f?"([^"]+)"|"([\w-]+)" in [\w.]*\.POST', code())
+    names = {(first or second).replace("{self.prefix}", "address-*") for first, second in read}
+    assert {"auto", "capability", "confirm", "format", "address-*-telecoms"} <= names
+    assert names - {row["field"] for row in stored()} == set()
 
 
-def everything() -> dict[str, list[dict[str, Any]]]:
-    """Every row of every model of ours but the traces of a save."""
-    shown = [model for model in models() if model.__name__ not in TRACES]
-    return {
-        model.__name__: [
-            {name: bytes(value) if isinstance(value, memoryview) else value for name, value in row.items()}
-            for row in model._default_manager.order_by("pk").values()
-        ]
-        for model in shown
-    }
-
-
-def as_it_is(form: Any) -> dict[str, Any]:
-    """What a browser sends when nothing was touched."""
-    sent = {bound.html_name: bound.value() for bound in form}
-    return {name: value for name, value in sent.items() if value or (value == 0 and value is not False)}
-
-
-def every_column(own: set[str], foreign: User) -> dict[str, Any]:
-    """A value for every column of every model that the form has no field for."""
-    names = {field.name for model in models() for field in model._meta.concrete_fields}
-    names |= {f"{name}_id" for name in names}
-    odd = {"practice": foreign.practice_id, "user": foreign.pk, "state": "active", "profession": "persnurse"}
-    return {name: str(odd.get(name.removesuffix("_id"), "1")) for name in names - own}
-
-
-@pytest.mark.parametrize("reader", READERS)
-@pytest.mark.parametrize("name", ["practitioners:general", "accounts:account", "billing:financial"])
-def test_posting_every_column_changes_nothing_that_has_no_field(
-    signed_in: Fixture, name: str, reader: str
-) -> None:
-    doctor, foreign = ready_doctor(user__last_name="Lambert"), UserFactory(is_staff=True)
-    actor = doctor if reader == "owner" else UserFactory(practice=doctor.practice, roles=[reader])
-    client, url = signed_in(actor), reverse(name, args=[doctor.uuid])
-    form = client.get(url).context["form"]
-    before = everything()
-    sent = every_column(set(form.fields), foreign) | as_it_is(form)
-    assert len(sent) > 120
-    response = client.post(url, sent)
-    assert response.status_code == 302, response.context["form"].errors
-    assert everything() == before
+def test_the_great_rules_of_the_table() -> None:
+    """Read over the table itself, so that a careless paste is noticed."""
+    numbers = {"ssin", "house_contact_ssin", "iban", "assistants_shared_iban"}
+    for row in stored():
+        route, name, path = row["route"], row["field"], ROUTES[row["route"]]
+        others = (row["admin"], row["user_manager"])
+        if "<uuid:uuid>" in path:
+            assert row["staff"] == ("write" if path.startswith("platform/") else "-"), row
+            assert row["stranger"] == "-", row
+            if route.startswith("ehealth:") or "password" in name:
+                assert others == ("-", "-"), row
+            elif name in numbers:
+                assert (row["owner"], *others) == ("write", "masked", "masked"), row
+        if row["stranger"] != "-":
+            assert row["form"].startswith(("accounts.signin.", "accounts.forms.")) or route == "set_language"
+        if "roles" in name:
+            assert row["owner"] in ("read", "-"), row
 
 
 # --- choices ----------------------------------------------------------------------------------
-def test_a_supervisor_of_another_practice_is_refused(signed_in: Fixture) -> None:
-    trainee = PractitionerFactory(trainee=True)
-    senior = FinancialFactory(practitioner__user__last_name=FOREIGN).practitioner
-    url = reverse("billing:financial", args=[trainee.user.uuid])
-    for chosen in (senior.uuid, senior.pk, senior.user.uuid):
-        typed = {"version": 0, "convention": "conventioned", "supervisor": chosen}
-        response = signed_in(trainee.user).post(url, typed)
-        assert response.status_code == 422 and FOREIGN not in response.content.decode()
-    assert not FinancialSettings.objects.filter(practitioner=trainee).exists()
+@dataclass(frozen=True)
+class Choice:
+    """A field that takes the id of a row; `theirs`: rows of another practice, called `FOREIGN`."""
+
+    place: int
+    theirs: Callable[[], list[Any]]
 
 
-def test_a_billing_address_of_another_practice_is_refused(signed_in: Fixture) -> None:
-    doctor = ready_doctor()
-    address = BillingAddressFactory(practice=PracticeFactory(), name=FOREIGN)
-    client, url = signed_in(doctor), reverse("accounts:account", args=[doctor.uuid])
-    sent = as_it_is(client.get(url).context["form"])
-    for chosen in (address.uuid, address.pk):
-        response = client.post(url, sent | {"billing_address": str(chosen)})
-        assert response.status_code == 422 and FOREIGN not in response.content.decode()
-    assert User.objects.get(pk=doctor.pk).billing_address == doctor.billing_address
+def their_doctor() -> list[Any]:
+    row = FinancialFactory(practitioner__user__last_name=FOREIGN).practitioner
+    return [row, row.user]
 
 
-def test_a_contact_of_another_practice_is_refused(signed_in: Fixture) -> None:
-    practice = PracticeFactory(type="flat_rate_house")
-    house = PractitionerFactory(
-        user__practice=practice, user__roles=["admin"], profession="orgprimaryhealthcarecenter"
-    )
-    foreign = UserFactory(last_name=FOREIGN)
-    client, url = signed_in(house.user), reverse("practitioners:general", args=[house.user.uuid])
-    sent = as_it_is(client.get(url).context["form"])
-    for chosen in (foreign.uuid, foreign.pk):
-        response = client.post(url, sent | {"house_contact": str(chosen)})
-        assert response.status_code == 422 and FOREIGN not in response.content.decode()
-        assert "house_contact" in response.context["form"].errors
-    assert Practitioner.objects.get(pk=house.pk).house_contact is None
+CHOICES: dict[tuple[str, str], Choice] = {
+    ("billing:financial", "supervisor"): Choice(1, their_doctor),
+    ("practitioners:general", "house_contact"): Choice(1, their_doctor),
+    ("accounts:account", "billing_address"): Choice(
+        0, lambda: [BillingAddressFactory(practice=PracticeFactory(), name=FOREIGN)]
+    ),
+}
+ADDRESSES = ("practitioners:addresses", "address-*-uuid")
 
 
-@pytest.mark.parametrize("role", ["admin", "user_manager", "support", "staff"])
-def test_a_manager_gives_no_role_above_the_own(signed_in: Fixture, role: str) -> None:
-    doctor = ready_doctor()
-    manager = UserFactory(practice=doctor.practice, roles=["user_manager"])
-    client, url = signed_in(manager), reverse("accounts:account", args=[doctor.uuid])
-    sent = as_it_is(client.get(url).context["form"])
-    response = client.post(url, sent | {"roles": ["physician", role]})
-    assert response.status_code == 422 and "roles" in response.context["form"].errors
-    assert set(RoleGrant.objects.filter(user=doctor).values_list("role", flat=True)) == {"physician"}
+def scene_of(route: str, place: int = 0) -> Scene:
+    return scene(route, ROUTES[route], list(posts.places(route))[place])
+
+
+@pytest.mark.parametrize("reader", ["owner", "admin", "user_manager"])
+@pytest.mark.parametrize(("route", "name"), CHOICES)
+def test_a_row_of_another_practice_is_refused(route: str, name: str, reader: str) -> None:
+    choice = CHOICES[route, name]
+    asked, rows = scene_of(route, choice.place), choice.theirs()
+    assert asked.post(reader).passed
+    for chosen in [str(key) for row in rows for key in (row.uuid, row.pk)]:
+        outcome = asked.post(reader, {name: chosen})
+        assert outcome.response.status_code == 422 and list(outcome.forms[0].errors) == [name]
+        assert outcome.changes == [] and FOREIGN not in outcome.response.content.decode()
+
+
+def test_an_address_of_another_practice_is_to_nobody_an_address() -> None:
+    """Like one that is gone: what was typed becomes an address of one's own."""
+    asked = scene_of("practitioners:addresses")
+    theirs = AddressFactory(street=FOREIGN)
+    before = Address.objects.values().get(pk=theirs.pk)
+    for reader in ("owner", "admin", "user_manager"):
+        outcomes = [asked.post(reader, {"address-0-uuid": str(chosen)}) for chosen in (theirs.uuid, uuid4())]
+        same = [[(verb, table) for verb, table, _cells in outcome.changes] for outcome in outcomes]
+        assert same[0] == same[1] and ("new", "Address") in same[0]
+        new = [cells for verb, table, cells in outcomes[0].changes if (verb, table) == ("new", "Address")]
+        assert [cells["practitioner_id"] for cells in new] == [asked.subject.practitioner.pk]
+        assert str(theirs.uuid) not in str(outcomes[0].changes)
+        assert Address.objects.values().get(pk=theirs.pk) == before
+
+
+def test_a_person_of_another_practice_is_no_filter_of_the_journal() -> None:
+    admin, theirs = UserFactory(roles=["admin"]), UserFactory(last_name=FOREIGN)
+    for name in ("person", "actor"):
+        chosen = JournalFilter({name: str(theirs.uuid)}, reader=admin)
+        assert list(chosen.errors) == [name] and FOREIGN not in str(chosen.errors)
+
+
+ABOVE = [
+    ("accounts:account", "user_manager", role) for role in ("admin", "user_manager", "support", "staff")
+] + [("practitioners:new", reader, "staff") for reader in ("admin", "user_manager")]  # fmt: skip
+ABOVE += [("practitioners:new", "user_manager", role) for role in ("admin", "user_manager", "support")]
+
+
+@pytest.mark.parametrize(("route", "reader", "role"), ABOVE)
+def test_nobody_gives_a_role_above_the_own(route: str, reader: str, role: str) -> None:
+    asked = scene_of(route)
+    held = set(RoleGrant.objects.values_list("user", "role"))
+    outcome = asked.post(reader, {"roles": ["physician", role]})
+    assert outcome.response.status_code == 422 and "roles" in outcome.forms[0].errors
+    assert outcome.changes == [] and set(RoleGrant.objects.values_list("user", "role")) == held
