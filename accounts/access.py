@@ -56,6 +56,12 @@ class Forbidden(Exception):
     """The actor sees the subject but lacks the capability; the edge answers 403."""
 
 
+class Unseen(Http404):
+    """Of the people whom the actor sees nobody is meant: one of another practice, or nobody at all, which
+    must not be told apart.
+    """
+
+
 def capabilities(actor: User) -> frozenset[Capability]:
     """All that the actor's roles allow inside the actor's own practice, and staff's over all of them."""
     own = frozenset[Capability]().union(*(MATRIX.get(role, frozenset()) for role in actor.roles()))
@@ -102,7 +108,7 @@ def anybody_or_404(actor: User, uuid: UUID) -> User:
 
 def subject_or_404(actor: User, uuid: UUID) -> User:
     """The person a page is about, apart from the actor even when it is the same person; another practice's
-    is exactly like a missing one.
+    is exactly like a missing one (`Unseen`).
 
     Raises `Forbidden` when the actor sees colleagues but may not edit them.
     """
@@ -110,7 +116,7 @@ def subject_or_404(actor: User, uuid: UUID) -> User:
         return copy(actor)
     subject = visible_users(actor).select_related("practice", "billing_address").filter(uuid=uuid).first()
     if subject is None:
-        raise Http404
+        raise Unseen
     if Capability.EDIT_OTHER_USER not in capabilities(actor):
         raise Forbidden(Capability.EDIT_OTHER_USER)
     return subject

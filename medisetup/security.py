@@ -9,7 +9,7 @@ from django.db import transaction
 from django.http import HttpRequest, HttpResponse
 
 from accounts import audit
-from accounts.access import Forbidden
+from accounts.access import Forbidden, Unseen
 
 POLICY = "; ".join(
     [
@@ -47,7 +47,9 @@ class HeadersMiddleware:
 
 
 class ForbiddenMiddleware:
-    """A missing capability answers 403, from whatever depth it was raised, and is noted (security SR-82)."""
+    """A missing capability answers 403, from whatever depth it was raised. It is noted, as is a page of
+    somebody whom the actor does not see, which stays a 404 (security SR-82).
+    """
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
         self.get_response = get_response
@@ -56,13 +58,14 @@ class ForbiddenMiddleware:
         return self.get_response(request)
 
     def process_exception(self, request: HttpRequest, exception: Exception) -> None:
+        if isinstance(exception, (Forbidden, Unseen)) and request.user.is_authenticated:
+            self.note(request, exception)
         if isinstance(exception, Forbidden):
-            if request.user.is_authenticated:
-                self.note(request, str(exception))
             raise PermissionDenied from exception
 
-    def note(self, request: HttpRequest, wanted: str) -> None:
+    def note(self, request: HttpRequest, exception: Exception) -> None:
         match = request.resolver_match
-        page = match.view_name if match else ""
+        wanted = {"wanted": str(exception)} if isinstance(exception, Forbidden) else {}
+        details = {"page": match.view_name if match else "", **wanted}
         with transaction.atomic():
-            audit.record("account:access:refused", actor=request.user, wanted=wanted, page=page)
+            audit.record("account:access:refused", actor=request.user, **details)

@@ -41,7 +41,7 @@ UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 RIGHTS = ("-", "read", "write", "masked")
 OURS = ("accounts", "practitioners", "billing", "ehealth", "account", "mfa")
 # Filters of what is shown; what reads the address of a link.
-READING = ("BoardFilter", "JournalFilter", "ExchangeFilter", "UserTokenForm")
+READING = ("BoardFilter", "JournalFilter", "ExchangeFilter", "Narrowing", "UserTokenForm")
 REFUSED = (403, 404, 405, 410)
 NOTED = ("new", "AuditEvent")
 

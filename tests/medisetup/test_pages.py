@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from uuid import uuid4
+
 import pytest
 from django.test import Client
 from django.urls import reverse
@@ -127,6 +129,16 @@ def test_a_refused_page_is_noted(signed_in) -> None:
     event = AuditEvent.objects.get(kind="account:access:refused")
     assert (event.actor, event.details["page"]) == (user.uuid, "people")
     assert event.details["wanted"] == Capability.SEE_PRACTICE_READINESS
+
+
+def test_a_page_of_somebody_unseen_is_noted_alike_for_a_stranger_and_for_nobody(signed_in) -> None:
+    admin, stranger = UserFactory(roles=["admin"]), UserFactory()
+    for uuid in (stranger.uuid, uuid4()):
+        assert signed_in(admin).get(reverse("person", args=[uuid])).status_code == 404
+    first, second = AuditEvent.objects.filter(kind="account:access:refused")
+    assert first.actor == second.actor == admin.uuid
+    assert first.details == second.details == {"page": "person"}
+    assert (first.subject, second.subject) == (None, None), "no name of another practice in this journal"
 
 
 def test_health_and_help_are_public_and_the_rest_is_not() -> None:
