@@ -6,13 +6,14 @@ aggregate each. Nothing is counted in Python but sums over practices.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
-from functools import cache
 from typing import Any
 
 from django.conf import settings
+from django.core.cache import cache
 from django.db import connection
 from django.db.models import (
     Aggregate,
@@ -42,6 +43,7 @@ from medisetup.readiness import items, with_items, with_states
 from practitioners.reference import PHYSICIAN
 
 MONTHS = 12
+KEPT, KEPT_SECONDS = "platform_totals", 60
 BANDS = ((0, 0), (1, 49), (50, 89), (90, 99), (100, 100))
 
 
@@ -93,16 +95,33 @@ def overview() -> Overview:
     The states are computed once per person in an inner query, which PostgreSQL must not merge into the
     outer one (it would compute each state for each count); the outer one only counts them.
     """
+    return _overview(_counted(_conditions()))
+
+
+def recent_overview(now: datetime) -> tuple[Overview, datetime]:
+    """`overview` as it was a minute ago at most, and when: counting costs more than the rest of the page."""
+    rows, moment = cache.get(KEPT) or (None, now)
+    if rows is None:
+        rows = _counted(_conditions())
+        cache.set(KEPT, (rows, moment), KEPT_SECONDS)
+    return _overview(rows), moment
+
+
+def _conditions() -> list[str]:
+    """One per column of `_counted`: everybody, the ready, the steps, the open items."""
     blocking = [item for item in items() if item.level == BLOCKING]
     ready = " AND ".join(f"{item.annotation} IN ('{DONE}', '{NOT_APPLICABLE}')" for item in blocking)
     open_states = f"IN ('{TODO}', '{PROBLEM}', '{WAITING}')"
-    conditions = [
+    return [
         "true",
         ready,
         *(f"physician AND {step.format(ready=ready)}" for step in FUNNEL),
         *(f"{item.annotation} {open_states}" for item in blocking),
     ]
-    rows = _counted(conditions)
+
+
+def _overview(rows: Sequence[tuple[int, ...]]) -> Overview:
+    blocking = [item for item in items() if item.level == BLOCKING]
     names = Practice.objects.in_bulk([row[0] for row in rows])
     lines = [PracticeLine(names[row[0]], row[1], row[2]) for row in rows]
     lines.sort(key=lambda line: (line.percent, -line.people, line.practice.name))
@@ -134,7 +153,7 @@ def _counted(conditions: Sequence[str]) -> list[tuple[int, ...]]:
         return cursor.fetchall()
 
 
-@cache
+@functools.cache
 def _states_of_everybody() -> tuple[str, tuple[Any, ...]]:
     """The inner query: practice, states, steps. Built once: the database's own clock enters each run."""
     people = with_states(active()).annotate(

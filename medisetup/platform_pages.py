@@ -29,13 +29,15 @@ def platform(request: HttpRequest) -> HttpResponse:
     """Practices by readiness, the funnel, where people get stuck, what ends when, how polling does."""
     access.require(request.user, Capability.SEE_PLATFORM)
     now = timezone.now()
-    today, found = timezone.localdate(now), platform_board.overview()
+    today = timezone.localdate(now)
+    found, moment = platform_board.recent_overview(now)
     search = request.GET.get("search", "")[:80]
     page = Paginator(platform_board.matching(found.lines, search), PRACTICES_PER_PAGE).get_page(
         request.GET.get("page")
     )
     context = {
         "overview": found,
+        "moment": moment,
         "search": search,
         "page": page,
         "median_days": platform_board.median_days(),

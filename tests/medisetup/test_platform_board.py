@@ -6,8 +6,11 @@ from collections.abc import Callable
 from datetime import timedelta
 
 import pytest
+from django.core.cache import cache
 from django.urls import reverse
 from django.utils import timezone
+from django.utils.formats import date_format
+from django.utils.timezone import localtime
 
 from accounts.models import AuditEvent, Licence, User
 from ehealth.models import EdmgRegistration, Mailbox
@@ -39,6 +42,21 @@ def test_practices_are_counted_worst_first_and_found_by_name() -> None:
     assert 0 < max(dict(found.open_items).values()) <= found.people
     percents = [line.percent for line in found.lines]
     assert percents == sorted(percents)
+
+
+def test_totals_are_a_minute_old_at_most_and_say_so(staff: User, signed_in: Open) -> None:
+    now = timezone.now()
+    first, moment = platform_board.recent_overview(now)
+    PractitionerFactory()
+    later = now + timedelta(seconds=30)
+    assert platform_board.recent_overview(later) == (first, now) and moment == now
+    assert f"Comptes au {date_format(localtime(now), 'SHORT_DATETIME_FORMAT')}" in (
+        signed_in(staff).get(reverse("platform")).content.decode()
+    )
+    cache.delete(platform_board.KEPT)
+    fresh, moment = platform_board.recent_overview(later)
+    assert (fresh.people, moment) == (first.people + 1, later)
+    assert 0 < platform_board.KEPT_SECONDS <= 60
 
 
 def test_the_funnel_and_the_registrations_are_counted() -> None:
@@ -115,8 +133,10 @@ def test_the_board_takes_as_many_queries_for_many_practices_as_for_few(
     PractitionerFactory.create_batch(3)
     client = signed_in(staff)
     with django_assert_max_num_queries(24) as few:
+        cache.delete(platform_board.KEPT)
         client.get(reverse("platform"))
     PractitionerFactory.create_batch(20)
     registrations(with_key(ready_doctor()), (EdmgRegistration.State.REGISTERED, "", ""))
     with django_assert_max_num_queries(len(few)):  # type: ignore[arg-type]
+        cache.delete(platform_board.KEPT)
         client.get(reverse("platform"))
