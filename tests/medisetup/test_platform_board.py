@@ -50,7 +50,7 @@ def test_totals_are_a_minute_old_at_most_and_say_so(staff: User, signed_in: Open
     PractitionerFactory()
     later = now + timedelta(seconds=30)
     assert platform_board.recent_overview(later) == (first, now) and moment == now
-    assert f"Comptes au {date_format(localtime(now), 'SHORT_DATETIME_FORMAT')}" in (
+    assert f"Chiffres du {date_format(localtime(now), 'SHORT_DATETIME_FORMAT')}" in (
         signed_in(staff).get(reverse("platform")).content.decode()
     )
     cache.delete(platform_board.KEPT)
