@@ -10,7 +10,7 @@ from __future__ import annotations
 import hmac
 import json
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import cache
@@ -19,23 +19,37 @@ from typing import Any
 
 from django.conf import settings
 from django.db import connection, transaction
-from django.db.models import Exists, Min, OuterRef, QuerySet
+from django.db.models import Exists, Max, OuterRef
 
 from accounts.models import AuditEvent, AuditLink
-from accounts.sealing import CannotOpen, KeyRing, derive_key
+from accounts.sealing import KeyRing, derive_key
 
 logger = logging.getLogger(__name__)
 
-COLUMNS = (
-    "at", "kind", "actor", "actor_name", "practice", "subject", "subject_name", "request_id", "address",
-    "details",
-)  # fmt: skip
-BATCH = 1_000
+# What a code is over, as the database writes it: text, which holds whatever somebody may have put there.
+COLUMNS = {
+    "id": "e.id", "at": "extract(epoch FROM e.at)::text", "kind": "e.kind", "actor": "e.actor::text",
+    "actor_name": "e.actor_name", "practice": "e.practice::text", "subject": "e.subject::text",
+    "subject_name": "e.subject_name", "request_id": "e.request_id", "address": "e.address",
+    "details": "e.details::text",
+}  # fmt: skip
+_EVENT = ", ".join([*COLUMNS.values(), "e.key_name", "e.code"])
+_CHAIN = f"""
+SELECT l.position, l.event, l.key_name, l.code, {_EVENT}
+FROM accounts_auditlink l LEFT JOIN accounts_auditevent e ON e.id = l.event
+WHERE l.position > %s ORDER BY l.position LIMIT %s"""  # noqa: S608 the columns above
+_OUTSIDE = f"""
+SELECT {_EVENT}, e.at < %s FROM accounts_auditevent e
+WHERE e.id > %s AND NOT EXISTS (SELECT FROM accounts_auditlink l WHERE l.event = e.id)
+ORDER BY e.id LIMIT %s"""  # noqa: S608 the columns above
+_BEFORE_ALL = -(2**63)
+BATCH = 5_000
 # A lock of its own for whoever makes the chain longer.
 LOCK = 0x61756469
-# How long before the last event in the chain another may have begun that was committed after it.
-OVERLAP = timedelta(days=1)
+# How many later events may be in the chain before one that was begun earlier is committed.
+LATE = 100_000
 UNCHAINED_AT_MOST = timedelta(minutes=10)
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 _encode = json.JSONEncoder(sort_keys=True, separators=(",", ":")).encode
@@ -51,29 +65,34 @@ def key_name() -> str:
     return KeyRing.parse(settings.SEALING_KEYS).first
 
 
-def code(name: str, values: Mapping[str, Any]) -> bytes:
-    """HMAC-SHA-256 over the columns of an event, with the audit key of that name; raises `CannotOpen`."""
-    plain = [_plain(values[column]) for column in COLUMNS]
+def _code(name: str, plain: list[Any]) -> bytes:
     return hmac.digest(_key(settings.SEALING_KEYS, name), _encode(plain).encode(), "sha256")
 
 
-def _plain(value: Any) -> Any:
-    """As it is read back from the database, in JSON."""
-    if isinstance(value, datetime):
-        return value.astimezone(UTC).isoformat(timespec="microseconds")
-    return value if value is None or isinstance(value, (str, dict)) else str(value)
-
-
 def sign(event: AuditEvent) -> None:
-    """Give a new event its code; the caller saves."""
+    """Give a new event its number and its code, an HMAC-SHA-256 over all its columns; the caller saves.
+
+    The number is in the code, or a copy of an event would pass for another. Fractions in the details become
+    text, which is read back as it was written.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT nextval(pg_get_serial_sequence('accounts_auditevent', 'id'))")
+        event.pk = cursor.fetchone()[0]
+    event.details = json.loads(json.dumps(event.details), parse_float=str)
     event.key_name = key_name()
-    event.code = code(event.key_name, vars(event))
+    event.code = _code(event.key_name, [_as_read(getattr(event, column)) for column in COLUMNS])
+
+
+def _as_read(value: Any) -> Any:
+    if isinstance(value, datetime):
+        since = value - EPOCH
+        return f"{since.days * 86_400 + since.seconds}.{since.microseconds:06}"
+    return value if value is None or isinstance(value, (int, str, dict)) else str(value)
 
 
 def link_code(name: str, before: bytes, position: int, of_event: bytes) -> bytes:
-    """The chain up to this position."""
-    text = before + position.to_bytes(8, "big") + of_event
-    return hmac.digest(_key(settings.SEALING_KEYS, name), text, "sha256")
+    """The chain up to this position; raises `CannotOpen` for a key that the ring lacks."""
+    return hmac.digest(_key(settings.SEALING_KEYS, name), b"%b%d %b" % (before, position, of_event), "sha256")
 
 
 # --- making the chain longer -----------------------------------------------------------------
@@ -93,23 +112,16 @@ def _one_batch() -> int:
                 return 0
         last = AuditLink.objects.order_by("-position").first()
         position, chain = (last.position, bytes(last.code)) if last else (0, b"")
+        newest = AuditLink.objects.aggregate(newest=Max("event"))["newest"] or 0
+        linked = AuditLink.objects.filter(event=OuterRef("pk"))
+        outside = AuditEvent.objects.filter(~Exists(linked), pk__gt=newest - LATE).exclude(key_name="")
         name, links = key_name(), []
-        for pk, of_event in _outside(last).values_list("pk", "code")[:BATCH]:
+        for pk, of_event in outside.order_by("pk").values_list("pk", "code")[:BATCH]:
             position += 1
             chain = link_code(name, chain, position, bytes(of_event))
             links.append(AuditLink(position=position, event=pk, key_name=name, code=chain))
         AuditLink.objects.bulk_create(links)
         return len(links)
-
-
-def _outside(last: AuditLink | None = None) -> QuerySet[AuditEvent]:
-    """Events with a code that are in no link, oldest first; given the last link, a search by time."""
-    linked = AuditLink.objects.filter(event=OuterRef("pk"))
-    events = AuditEvent.objects.exclude(key_name="").filter(~Exists(linked)).order_by("pk")
-    if last is None:
-        return events
-    since = AuditEvent.objects.filter(pk=last.event).values_list("at", flat=True).first()
-    return events.filter(at__gte=since - OVERLAP) if since else events
 
 
 # --- checking it -----------------------------------------------------------------------------
@@ -134,60 +146,63 @@ def faults(*, now: datetime, anchors: list[Anchor] | None = None) -> Iterator[Fa
     """What is wrong, in the order of the chain; nothing for a whole one. Reads in batches."""
     kept = {anchor.position: anchor.code for anchor in anchors or ()}
     position, chain = 0, b""
-    for link, event in _linked():
+    for place, number, name, after, *event in _rows(_CHAIN):
         position += 1
-        if link["position"] != position:
+        if place != position:
             yield Fault("gap", position, None)
-            position = link["position"]
-        if event is None:
-            yield Fault("removed", position, link["event"])
+            position = place
+        there = event[0] is not None
+        if not there:
+            yield Fault("removed", position, number)
         elif not _genuine(event):
-            yield Fault("edited", position, link["event"])
-        made = bytes(event["code"]) if event else b""
-        expected = link_code(link["key_name"], chain, position, made)
-        chain = bytes(link["code"])
-        wrong = expected != chain and event is not None
-        if wrong or kept.pop(position, chain.hex()) != chain.hex():
-            yield Fault("moved", position, link["event"])
+            yield Fault("edited", position, number)
+        follows = not there or _follows(bytes(after or b""), name, chain, position, bytes(event[-1] or b""))
+        chain = bytes(after or b"")
+        if not follows or kept.pop(position, chain.hex()) != chain.hex():
+            yield Fault("moved", position, number)
     yield from (Fault("cut", lost, None) for lost in sorted(kept))
     yield from _beside_the_chain(now)
 
 
-def _linked() -> Iterator[tuple[dict[str, Any], dict[str, Any] | None]]:
-    links = AuditLink.objects.order_by("position").values("position", "event", "key_name", "code")
-    batch: list[dict[str, Any]] = []
-    for link in links.iterator(chunk_size=BATCH):
-        batch.append(link)
-        if len(batch) == BATCH:
-            yield from _with_events(batch)
-            batch = []
-    yield from _with_events(batch)
+def _rows(query: str, *values: Any) -> Iterator[tuple[Any, ...]]:
+    """All rows of a query that goes on after the value of its first column."""
+    last, full = _BEFORE_ALL, True
+    while full:
+        with connection.cursor() as cursor:
+            cursor.execute(query, [*values, last, BATCH])
+            rows = cursor.fetchall()
+        yield from rows
+        full = len(rows) == BATCH
+        last = rows[-1][0] if rows else last
 
 
-def _with_events(batch: list[dict[str, Any]]) -> Iterator[tuple[dict[str, Any], dict[str, Any] | None]]:
-    wanted = AuditEvent.objects.filter(pk__in=[link["event"] for link in batch])
-    found = {event["id"]: event for event in wanted.values("id", "key_name", "code", *COLUMNS)}
-    return ((link, found.get(link["event"])) for link in batch)
-
-
-def _genuine(event: Mapping[str, Any]) -> bool:
+def _genuine(event: list[Any]) -> bool:
+    """Whether an event, as the database writes it, is the one that was signed."""
+    *plain, details, name, code = event
     try:
-        return hmac.compare_digest(code(event["key_name"], event), bytes(event["code"]))
-    except CannotOpen:
+        return hmac.compare_digest(_code(name, [*plain, json.loads(details)]), bytes(code))
+    except (TypeError, ValueError, RecursionError):
+        return False
+
+
+def _follows(after: bytes, name: str, *made_of: Any) -> bool:
+    try:
+        return hmac.compare_digest(link_code(name, *made_of), after)
+    except ValueError:
         return False
 
 
 def _beside_the_chain(now: datetime) -> Iterator[Fault]:
-    """Events in no link: invented ones, and ours that have waited too long."""
-    for event in _outside().values("id", "key_name", "code", *COLUMNS).iterator(chunk_size=BATCH):
+    """Events in no link: invented ones, and ours that have waited too long; none of before the first code."""
+    first = AuditEvent.objects.exclude(key_name="").order_by("pk").values_list("pk", flat=True).first()
+    for *event, late in _rows(_OUTSIDE, now - UNCHAINED_AT_MOST):
+        number, name = event[0], event[-2]
+        if name == "" and (first is None or number < first):
+            continue
         if not _genuine(event):
-            yield Fault("invented", None, event["id"])
-        elif event["at"] < now - UNCHAINED_AT_MOST:
-            yield Fault("unchained", None, event["id"])
-    first = AuditEvent.objects.exclude(key_name="").aggregate(first=Min("pk"))["first"]
-    if first is not None:
-        without = AuditEvent.objects.filter(key_name="", pk__gt=first).order_by("pk")
-        yield from (Fault("invented", None, pk) for pk in without.values_list("pk", flat=True))
+            yield Fault("invented", None, number)
+        elif late:
+            yield Fault("unchained", None, number)
 
 
 def length() -> int:

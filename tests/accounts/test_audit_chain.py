@@ -5,9 +5,11 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
+from threading import Event
 from typing import Any
 from uuid import uuid4
 
@@ -77,11 +79,48 @@ def test_fifty_at_once_and_four_that_chain_make_one_sequence_without_gap() -> No
 
 
 def test_an_event_that_is_committed_late_is_chained_then(events: list[AuditEvent]) -> None:
-    last = AuditLink.objects.latest("position")
-    late = note(UserFactory(), role="admin")
-    tamper("UPDATE accounts_auditevent SET id = %s WHERE id = %s", -1, late.pk)
+    user, written, may_end = UserFactory(), Event(), Event()
+
+    def slow() -> int:
+        with transaction.atomic():
+            made = audit.record("account:role:granted", actor=user, role="admin")
+            written.set()
+            assert may_end.wait(20)
+        connection.close()
+        return made.pk
+
+    with ThreadPoolExecutor() as pool:
+        waiting = pool.submit(slow)
+        assert written.wait(20)
+        quick = note(user, role="admin")
+        assert audit_chain.lengthen() == 1
+        may_end.set()
+        late = waiting.result()
+    assert late < quick.pk
     assert audit_chain.lengthen() == 1
-    assert AuditLink.objects.latest("position").event == -1 and last.event > 0
+    assert list(AuditLink.objects.order_by("position").values_list("event", flat=True))[-2:] == [
+        quick.pk,
+        late,
+    ]
+    assert found() == []
+
+
+def test_an_event_of_long_ago_is_chained(events: list[AuditEvent]) -> None:
+    with transaction.atomic():
+        ago = timezone.now() - timedelta(days=30)
+        audit.record("account:role:granted", actor=UserFactory(), at=ago, role="admin")
+    assert audit_chain.lengthen() == 1
+    assert found() == []
+
+
+def test_details_are_signed_as_they_are_read_back() -> None:
+    details = {
+        "fraction": 0.5, "large": 1e20, "small": 1e-7, "whole": 10**25, "minus": -0.0,
+        "empty": None, "flag": False, "list": [1.5, "x", None],
+        "deep": {"b": [1, {"z": 0.1, "a": 2}], "a": 1}, "text": "é \u2028 \\ \" \x1f 🩺",
+    }  # fmt: skip
+    note(UserFactory(), **details)
+    audit_chain.lengthen()
     assert found() == []
 
 
@@ -99,22 +138,74 @@ def test_what_an_older_key_made_counts_while_the_key_is_in_the_ring(
 
 # --- every kind of change --------------------------------------------------------------------
 CHANGES = {
-    "at": "now()", "kind": "'account:role:taken'", "actor": "gen_random_uuid()", "actor_name": "'X'",
-    "practice": "gen_random_uuid()", "subject": "NULL", "subject_name": "'X'", "request_id": "'x'",
-    "address": "'10.0.0.0/24'", "details": """'{"role": "admin"}'""", "code": "'x'", "key_name": "'other'",
+    "at": "now()",
+    "kind": "'account:role:taken'",
+    "actor": "gen_random_uuid()",
+    "actor_name": "'X'",
+    "practice": "gen_random_uuid()",
+    "subject": "NULL",
+    "subject_name": "'X'",
+    "request_id": "'x'",
+    "address": "'10.0.0.0/24'",
+    "details": """'{"role": "admin"}'""",
+    "code": "'x'",
+    "key_name": "'other'",
+}
+# What no action writes: the check names it like any other change.
+ODD = {
+    "at": ["'infinity'", "'-infinity'", "'0044-03-15 BC'", "'200000-01-01'"],
+    "details": ["'[]'", "'null'", "'3'", """'{"role": "physician", "number": 2.0}'""",
+                "(repeat('[', 3000) || repeat(']', 3000))::jsonb",
+                "('[1' || repeat('0', 5000) || ']')::jsonb"],
+    "code": ["''", "repeat('x', 100000)::bytea"], "key_name": ["''", "'é'"], "kind": ["''"],
 }  # fmt: skip
 
 
 def test_each_column_is_covered() -> None:
-    columns = {field.name for field in AuditEvent._meta.fields} - {"id"}
-    assert columns == set(CHANGES) == {*audit_chain.COLUMNS, "code", "key_name"}
+    columns = {field.name for field in AuditEvent._meta.fields}
+    assert columns == {"id", *CHANGES} == {*audit_chain.COLUMNS, "code", "key_name"}
 
 
-@pytest.mark.parametrize("column", CHANGES)
-def test_an_edited_event_is_named(events: list[AuditEvent], column: str) -> None:
-    edit = f"UPDATE accounts_auditevent SET {column} = {CHANGES[column]} WHERE id = %s"  # noqa: S608
+@pytest.mark.parametrize(
+    ("column", "value"),
+    [*CHANGES.items(), *((column, value) for column, values in ODD.items() for value in values)],
+)
+def test_an_edited_event_is_named(events: list[AuditEvent], column: str, value: str) -> None:
+    edit = f"UPDATE accounts_auditevent SET {column} = {value} WHERE id = %s"  # noqa: S608
     tamper(edit, events[2].pk)
     assert found()[0] == Fault("edited", position_of(events[2]), events[2].pk)
+
+
+@pytest.mark.parametrize(
+    ("change", "why"),
+    [
+        *((change, "moved") for change in ("code = 'x'", "code = ''", "key_name = ''", "key_name = 'é'")),
+        *((f"event = {number}", "removed") for number in (0, -(2**63))),
+        *((f"position = {number}", "gap") for number in (0, -5, 2**63 - 1)),
+    ],
+)
+def test_an_edited_link_is_named(events: list[AuditEvent], change: str, why: str) -> None:
+    tamper(f"UPDATE accounts_auditlink SET {change} WHERE event = %s", events[2].pk)  # noqa: S608
+    assert found()[0].why == why
+
+
+def test_columns_without_their_rules_hold_no_surprise(events: list[AuditEvent]) -> None:
+    """The database's owner may even take the rules away."""
+    with connection.cursor() as cursor:
+        for table, column in (("auditevent", "details"), ("auditevent", "code"), ("auditlink", "code")):
+            cursor.execute(f"ALTER TABLE accounts_{table} ALTER {column} DROP NOT NULL")
+    try:
+        tamper("UPDATE accounts_auditevent SET details = NULL WHERE id = %s", events[1].pk)
+        tamper("UPDATE accounts_auditevent SET code = NULL WHERE id = %s", events[2].pk)
+        tamper("UPDATE accounts_auditlink SET code = NULL WHERE event = %s", events[4].pk)
+        why = [(fault.why, fault.event) for fault in found()]
+        assert why[0] == ("edited", events[1].pk) and why[1] == ("edited", events[2].pk)
+        assert ("moved", events[4].pk) in why
+    finally:
+        tamper("TRUNCATE accounts_auditevent, accounts_auditlink")
+        with connection.cursor() as cursor:
+            for table, column in (("auditevent", "details"), ("auditevent", "code"), ("auditlink", "code")):
+                cursor.execute(f"ALTER TABLE accounts_{table} ALTER {column} SET NOT NULL")
 
 
 def position_of(event: AuditEvent) -> int:
@@ -150,6 +241,20 @@ def test_an_invented_event_is_named_in_the_chain_and_beside_it(events: list[Audi
     assert {fault.event for fault in found() if fault.why == "invented"} == {bare, signed}
     audit_chain.lengthen()
     assert Fault("edited", position_of(AuditEvent.objects.get(pk=signed)), signed) in found()
+
+
+def test_a_copy_to_the_letter_is_invented(events: list[AuditEvent]) -> None:
+    columns = ", ".join(field.column for field in AuditEvent._meta.fields if field.name != "id")
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"INSERT INTO accounts_auditevent ({columns}) "  # noqa: S608
+            f"SELECT {columns} FROM accounts_auditevent WHERE id = %s RETURNING id",
+            [events[0].pk],
+        )
+        copy = cursor.fetchone()[0]
+    assert found() == [Fault("invented", None, copy)]
+    audit_chain.lengthen()
+    assert found() == [Fault("edited", position_of(AuditEvent.objects.get(pk=copy)), copy)]
 
 
 def test_two_that_changed_places_are_named(events: list[AuditEvent]) -> None:
