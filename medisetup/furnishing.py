@@ -37,37 +37,57 @@ M = TypeVar("M", bound=Model)
 BATCH = 1_000
 DAY = timedelta(days=1)
 FIRST_NAMES = {
-    "fr": "Anne Benoît Camille Damien Élise François Gaëlle Hugo Inès Julien Laure Mathieu Nadia Sophie",
-    "nl": "Anke Bram Charlotte Dries Eva Filip Griet Hanne Ine Jeroen Katrien Lore Maarten Pieter Sofie",
-    "de": "Anja Bernd Claudia Dirk Elke Frank Gisela Heike Jürgen Karin Lukas Monika Ralf Silke Uwe",
-    "en": "Alice Brian Chloe Daniel Emma Frank Grace Henry Isla Jack Kate Liam Mary Oliver Sarah",
+    "fr": "Anne Antoine Benoît Camille Caroline Cédric Claire Damien Delphine Élise Fabienne "
+    "François Gaëlle Guillaume Hélène Hugo Inès Julien Laure Louis Marc Mathieu Nadia "
+    "Nathalie Olivier Pauline Philippe Sophie Thomas Valérie Xavier Yasmine",
+    "nl": "An Anke Bart Bram Charlotte Dries Els Eva Femke Filip Griet Hanne Ilse Ine Jan Jeroen "
+    "Joris Karel Katrien Lieve Lore Maarten Mieke Nele Pieter Ruben Sofie Stijn Tine Tom "
+    "Veerle Wouter",
+    "de": "Anja Bernd Birgit Claudia Dirk Elke Frank Gisela Heike Jürgen Karin Lukas Monika Ralf Silke Uwe",
+    "en": "Alice Brian Chloe Daniel Emma Frank Grace Henry Isla Jack Kate Liam Mary Oliver Sarah Thomas",
 }
 LAST_NAMES = {
-    "fr": "Bertrand Claessens Delvaux Evrard Fontaine Gérard Henrion Jacquemin Lambert Mathy Noël Renard",
-    "nl": "Aerts Boonen Claes Desmet Engels Goossens Janssens Maes Peeters Rombouts Verhoeven Wouters",
-    "de": "Becker Fischer Heinen Jost Keller Lentz Meyer Pauels Radermacher Schmitz Thönnes Weber",
-    "en": "Baker Carter Davies Evans Foster Green Hughes King Mason Parker Turner Wood",
+    "fr": "Bertrand Bodart Claessens Collard Delvaux Denis Dumont Evrard Fontaine François Gérard "
+    "Gillet Grégoire Henrion Jacquemin Lacroix Lambert Leclercq Marchal Mathy Noël Paquet "
+    "Petit Pirard Renard Servais Simon Thiry Toussaint Wauters",
+    "nl": "Aerts Boonen Bogaert Claes Cools Coppens Desmet Devos Dewitte Engels Goossens Hermans "
+    "Jacobs Janssens Lemmens Maes Martens Mertens Michiels Peeters Pauwels Rombouts Smets "
+    "Stevens Thijs Verhoeven Vermeulen Verstraete Willems Wouters",
+    "de": "Becker Fischer Heinen Hoffmann Jost Keller Lentz Meyer Müller Pauels Radermacher Schmitz "
+    "Schröder Thönnes Weber Zimmermann",
+    "en": "Baker Carter Davies Evans Foster Green Hughes King Mason Morgan Parker Price Turner "
+    "Walker Wood Young",
 }
 PLACES = {
     "fr": [("5000", "Namur"), ("4000", "Liège"), ("7000", "Mons"), ("1050", "Ixelles"), ("6700", "Arlon")],
-    "nl": [
-        ("9000", "Gent"),
-        ("2000", "Antwerpen"),
-        ("3000", "Leuven"),
-        ("8000", "Brugge"),
-        ("3500", "Hasselt"),
-    ],
+    "nl": [("9000", "Gent"), ("2000", "Antwerpen"), ("3000", "Leuven"), ("8000", "Brugge")],
     "de": [("4700", "Eupen"), ("4780", "Sankt Vith"), ("4760", "Büllingen")],
     "en": [("1000", "Bruxelles"), ("1040", "Etterbeek")],
 }
 STREETS = ("Rue de la Station", "Kerkstraat", "Avenue du Parc", "Dorpsstraat", "Hauptstraße", "Grand-Place")
-HOUSE_NAME = "Maison médicale"
-KINDS = ("Cabinet", "Groepspraktijk", HOUSE_NAME, "Praxis", "Huisartsenpraktijk")
+# What a practice is, and what it is called after; the first kind of each language is a house.
+KINDS = {
+    "fr": ("Maison médicale", "Cabinet médical", "Centre médical", "Groupe médical"),
+    "nl": ("Medisch huis", "Huisartsenpraktijk", "Groepspraktijk", "Dokterspraktijk"),
+    "de": ("Medizinisches Haus", "Gemeinschaftspraxis", "Hausarztpraxis"),
+    "en": ("Medical house", "Medical practice", "Family practice"),
+}
+CALLED = {
+    "fr": "du Parc;de la Gare;des Tilleuls;du Canal;Saint-Roch;du Vieux Marché;des Trois Ponts",
+    "nl": "De Linde;Het Park;De Brug;Sint-Jan;De Molen;Ter Beke;De Markt;'t Kasteel",
+    "de": "am Park;an der Linde;am Markt;an der Brücke;am Bahnhof",
+    "en": "Park Lane;Station Road;Old Market;Canal Side",
+}
 LANGUAGES = ("fr",) * 45 + ("nl",) * 48 + ("de",) * 4 + ("en",) * 3
 PROFESSIONS = (PHYSICIAN,) * 70 + ("persnurse",) * 12 + ("persadministrative",) * 18
-# How far somebody came, each step implying those before it, and how many of a hundred stop there.
+# How far somebody came, each step implying those before it. Of a hundred practices so many have just begun,
+# are under way, are settled; and of a hundred people in each so many stop at each step.
 STEPS = ("invited", "activated", "key", "general", "address", "finance", "connected", "edmg", "ready")
-STOPS = (8, 6, 6, 8, 6, 8, 10, 8, 40)
+STAGES = (
+    (15, (46, 14, 10, 10, 6, 5, 5, 3, 1)),
+    (50, (8, 6, 6, 8, 6, 8, 10, 8, 40)),
+    (35, (1, 1, 1, 1, 1, 2, 2, 3, 88)),
+)
 OUTCOMES = (("registered", ""),) * 60 + (
     ("already_registered", "168"), ("already_registered", "168"), ("queued", ""), ("sending", ""),
     ("retrying", "unreachable"), ("retrying", "141"), ("waiting", ""), ("rejected", "140"),
@@ -104,8 +124,9 @@ def furnish(*, practices: int, people: int, seed: int, now: datetime) -> dict[st
     maker = _Maker(random.Random(seed), now)  # noqa: S311  (chance, not a secret)
     with transaction.atomic():
         homes = maker.practices(practices)
-        for number in range(people):
-            maker.person(number, homes[number % practices])
+        others = maker.chance.choices(homes, [home.weight for home in homes], k=people - practices)
+        for number, home in enumerate([*homes, *others]):
+            maker.person(number, home, manages=number < practices)
         maker.batch.write(ORDER)
         # Rows are born now, whatever they say; an activated account is a day older than its activation.
         invented = User.objects.get_queryset().filter(login__endswith="@furnished.example")
@@ -121,41 +142,62 @@ ORDER: tuple[type[Model], ...] = (
 )  # fmt: skip
 
 
+@dataclass(frozen=True)
+class _Home:
+    """A practice: how many of a hundred of its people stop at each step, and its size beside the others."""
+
+    practice: Practice
+    billing: BillingAddress
+    language: str
+    stops: Sequence[int]
+    weight: float
+
+
 class _Maker:
     def __init__(self, chance: random.Random, now: datetime) -> None:
         self.chance, self.now, self.batch = chance, now, _Batch()
         self.today = now.date()
-        self.managed: set[str] = set()
+        self.names: set[str] = set()
         # Nobody signs in here: one hash of nothing serves everybody.
         self.password = make_password(None)
 
     def ago(self, most: int) -> datetime:
         return self.now - timedelta(minutes=self.chance.randrange(most * 24 * 60))
 
-    def practices(self, count: int) -> list[tuple[Practice, BillingAddress, str]]:
-        made = []
-        for number in range(count):
-            language = self.chance.choice(LANGUAGES)
-            postcode, city = self.chance.choice(PLACES[language])
-            name = f"{self.chance.choice(KINDS)} {city} {number + 1}"
-            kind = "fee_for_service_house" if name.startswith(HOUSE_NAME) else "group"
-            practice = self.batch.add(Practice(name=name, type=kind))
-            address = BillingAddress(
-                practice=practice, name=name, street=self.chance.choice(STREETS), number=str(number % 90 + 1),
-                postcode=postcode, city=city, email=f"facturation{number}@furnished.example",
-            )  # fmt: skip
-            made.append((practice, self.batch.add(address), language))
-        return made
+    def practices(self, count: int) -> list[_Home]:
+        """From a single doctor to a large house, the first of them under way."""
+        stages = self.chance.choices([stops for _, stops in STAGES], [share for share, _ in STAGES], k=count)
+        stages[0] = STAGES[1][1]
+        return [self._home(number, stops) for number, stops in enumerate(stages)]
 
-    def person(self, number: int, home: tuple[Practice, BillingAddress, str]) -> None:
-        practice, billing, of_practice = home
-        language = of_practice if self.chance.random() < 0.85 else self.chance.choice(LANGUAGES)
-        # The first of each practice manages it.
-        manages = practice.name not in self.managed
-        self.managed.add(practice.name)
+    def _home(self, number: int, stops: Sequence[int]) -> _Home:
+        language = self.chance.choice(LANGUAGES)
+        postcode, city = self.chance.choice(PLACES[language])
+        name = self._name(language, city)
+        kind = "fee_for_service_house" if name.startswith(KINDS[language][0]) else "group"
+        practice = self.batch.add(Practice(name=name, type=kind))
+        billing = BillingAddress(
+            practice=practice, name=name, street=self.chance.choice(STREETS), number=str(number % 90 + 1),
+            postcode=postcode, city=city, email=f"facturation{number}@furnished.example",
+        )  # fmt: skip
+        weight = min(self.chance.lognormvariate(0, 0.8), 4)
+        return _Home(practice, self.batch.add(billing), language, stops, weight)
+
+    def _name(self, language: str, city: str) -> str:
+        called = self.chance.choice(CALLED[language].split(";"))
+        plain = name = f"{self.chance.choice(KINDS[language])} {called}, {city}"
+        again = 1
+        while name in self.names:
+            again += 1
+            name = f"{plain} {again}"
+        self.names.add(name)
+        return name
+
+    def person(self, number: int, home: _Home, *, manages: bool) -> None:
+        language = home.language if self.chance.random() < 0.85 else self.chance.choice(LANGUAGES)
         profession = "persadministrative" if manages else self.chance.choice(PROFESSIONS)
-        step = self.chance.choices(range(len(STEPS)), STOPS)[0]
-        user = self._user(number, practice, billing, language, step)
+        step = max(self.chance.choices(range(len(STEPS)), home.stops)[0], manages)
+        user = self._user(number, home, language, step)
         self._roles(user, profession, manages)
         if step >= 2:
             self._key(user)
@@ -165,19 +207,18 @@ class _Maker:
         if profession == PHYSICIAN:
             self._physician(user, row, number, step)
 
-    def _user(
-        self, number: int, practice: Practice, billing: BillingAddress, language: str, step: int
-    ) -> User:
+    def _user(self, number: int, home: _Home, language: str, step: int) -> User:
         login = f"person{number}@furnished.example"
-        created = self.ago(400)
+        created = self.ago(340) - 60 * DAY if step >= 8 else self.ago(90)
         active = self.chance.random() > 0.02
         user = User(
-            practice=practice, login=login, login_key=login, email=login, email_key=login, language=language,
+            practice=home.practice, login=login, login_key=login, email=login, email_key=login,
+            language=language,
             first_name=self.chance.choice(FIRST_NAMES[language].split()),
             last_name=self.chance.choice(LAST_NAMES[language].split()),
             is_active=active, deactivated_at=None if active else self.now, password=self.password,
             activated_at=created + DAY if step else None, password_own_at=created + DAY if step else None,
-            billing_address=billing if step >= 3 else None, hub_region="none" if step >= 3 else "",
+            billing_address=home.billing if step >= 3 else None, hub_region="none" if step >= 3 else "",
             sumehr_auto_send=False if step >= 3 else None,
             ready_at=created + timedelta(days=self.chance.randrange(2, 60)) if step >= 8 else None,
         )  # fmt: skip

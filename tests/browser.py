@@ -1,4 +1,4 @@
-"""A real Chromium for the tests marked `browser`: found or installed, strict about what the pages do.
+"""A real Chromium for the tests marked `browser`: found, never installed, strict about what the pages do.
 
 Every console error, uncaught exception and failed request of a page fails the test at its end unless the test
 allowed it with `allow_page_trouble("pattern")`. Without any Chromium the tests are skipped, loudly; under
@@ -8,7 +8,6 @@ CI=true they fail instead.
 import os
 import re
 import shutil
-import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -17,7 +16,6 @@ import pytest
 from playwright.sync_api import BrowserContext, ConsoleMessage, Playwright, Request, Response
 
 ON_PATH = ("chromium-headless-shell", "chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
-INSTALL = ("apt-get", "install", "-y", "--no-install-recommends", "chromium-headless-shell")
 MISSING = (
     "no Chromium: set BROWSER_PATH, put chromium on PATH, or run `python -m playwright install chromium`; "
     "the browser tests did not run"
@@ -34,22 +32,10 @@ def on_path() -> str | None:
 
 
 def find_browser(playwrights_own: str) -> str | None:
-    """BROWSER_PATH, then Playwright's own browser, then PATH, then (CI, root, apt) a fresh installation."""
+    """BROWSER_PATH, then Playwright's own browser, then PATH."""
     if given := os.environ.get("BROWSER_PATH"):
         return given
-    if Path(playwrights_own).exists():
-        return playwrights_own
-    return on_path() or installed()
-
-
-def installed() -> str | None:
-    """Install Debian's headless Chromium where the machine allows it: in CI, as root."""
-    if not (in_ci() and os.geteuid() == 0 and shutil.which("apt-get")):
-        return None
-    quiet = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
-    for command in (("apt-get", "update", "-q"), INSTALL):
-        subprocess.run(command, env=quiet, check=False, capture_output=True)
-    return on_path()
+    return playwrights_own if Path(playwrights_own).exists() else on_path()
 
 
 class Trouble:

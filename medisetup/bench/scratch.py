@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from io import StringIO
 
 from django.db import connection
-from django.db.models import QuerySet
+from django.db.models import Count, QuerySet
+from django.db.models.functions import Abs
 from django.utils import timezone
 
 from accounts.models import PersonalKey, Practice, Role, RoleGrant, User
@@ -51,13 +52,13 @@ def furnish(size: int) -> Furnished:
     """Fill the scratch database with that many people, the same each time."""
     practices = max(1, size // PEOPLE_PER_PRACTICE)
     furnishing.furnish(practices=practices, people=size, seed=1, now=timezone.now())
-    with connection.cursor() as cursor:
-        cursor.execute("ANALYZE")  # as autovacuum does soon after; the planner knows nothing before
     # With their own key, whoever looks passes the gate before the pages.
     keyed = (
         User.objects.active().filter(personal_keys__state=PersonalKey.State.ACTIVE).select_related("practice")
     )
-    doctor = _first(keyed.filter(practitioner__profession=PHYSICIAN, ready_at__isnull=False))
+    ready = keyed.filter(practitioner__profession=PHYSICIAN, ready_at__isnull=False)
+    sized = Practice.objects.filter(users__in=ready).annotate(off=Abs(Count("users") - PEOPLE_PER_PRACTICE))
+    doctor = _first(ready.filter(practice=sized.order_by("off", "pk")[0]))
     admin = _first(keyed.filter(practice=doctor.practice).exclude(pk=doctor.pk))
     staff = _first(keyed.exclude(pk__in=[doctor.pk, admin.pk]))
     RoleGrant.objects.get_or_create(user=admin, role=Role.ADMIN)

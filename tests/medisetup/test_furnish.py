@@ -20,12 +20,16 @@ from tests.accounts.factories import UserFactory
 pytestmark = pytest.mark.django_db
 
 
-def test_two_hundred_people_are_plausible_and_in_every_state() -> None:
+def test_six_hundred_people_are_plausible_and_in_every_state() -> None:
     now = timezone.now()
-    made = furnishing.furnish(practices=5, people=300, seed=1, now=now)
-    assert (made["practice"], made["user"]) == (5, 300)
-    people = with_items(User.objects.active())
-    assert 0 < people.filter(ready=True).count() < 300
+    made = furnishing.furnish(practices=30, people=600, seed=1, now=now)
+    assert (made["practice"], made["user"]) == (30, 600)
+    homes: dict[int, list[bool]] = {}
+    for home, ready in with_items(User.objects.active()).values_list("practice", "ready"):
+        homes.setdefault(home, []).append(ready)
+    shares, sizes = [sum(of) / len(of) for of in homes.values()], [len(of) for of in homes.values()]
+    assert min(shares) < 0.2 and max(shares) > 0.8 and max(sizes) > 3 * min(sizes), (shares, sizes)
+    assert not User.objects.get_queryset().filter(ready_at__gt=now).exists()
     assert set(User.objects.get_queryset().values_list("language", flat=True)) == {"fr", "nl", "de", "en"}
     assert User.objects.get_queryset().filter(is_active=False).exists()
     assert len(set(EdmgRegistration.objects.values_list("state", flat=True))) == 8
