@@ -9,8 +9,9 @@ from django.contrib.auth.hashers import Argon2PasswordHasher
 
 from accounts.passwords import canonical_password
 
-# Each hash takes its own 64 MiB: a crowd signing in waits its turn instead of eating the memory.
-AT_ONCE = BoundedSemaphore(4)
+# Each hash takes its own 64 MiB: a crowd signing in waits its turn instead of eating the memory. Fewer than a
+# process has threads, or it would limit nothing.
+AT_ONCE = BoundedSemaphore(2)
 
 
 class Argon2(Argon2PasswordHasher):

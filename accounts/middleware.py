@@ -81,6 +81,11 @@ class LanguageMiddleware:
         return translation.get_language_from_request(request)
 
 
+def asked_by_itself(request: HttpRequest) -> bool:
+    """A page that looks for news (`refresh.js`): nobody sits in front of it for that."""
+    return "X-Requested-With" in request.headers
+
+
 class SessionLimits:
     """Ends a session 30 minutes after its last page or 12 hours after sign-in, whichever comes first.
 
@@ -98,7 +103,7 @@ class SessionLimits:
             idle, absolute = settings.SESSION_IDLE.total_seconds(), settings.SESSION_ABSOLUTE.total_seconds()
             if now - seen > idle or now - began > absolute:
                 self.end(request)
-            elif now - seen > SEEN_EVERY_SECONDS:
+            elif now - seen > SEEN_EVERY_SECONDS and not asked_by_itself(request):
                 request.session["seen_at"] = now
         return self.get_response(request)
 

@@ -169,4 +169,5 @@ def facts_about(user: Any) -> dict[str, Any]:
         return {}
     texts = {name: str(getattr(user, name, "") or "") for name in ("login", "email")}
     names = [str(getattr(user, name, "") or "") for name in ("first_name", "last_name")]
-    return {**texts, "names": names, "nihii": str(getattr(user, "nihii", "") or "")}
+    nihii = getattr(getattr(user, "practitioner", None), "nihii", "")
+    return {**texts, "names": names, "nihii": nihii}

@@ -113,7 +113,7 @@ def _post(request: HttpRequest, subject: User) -> HttpResponse:
 def _check(request: HttpRequest, subject: User, form: NewAccountForm) -> HttpResponse:
     accounts = change_actions.accounts_in_force(subject)
     rows = [
-        {"key": str(Mutuality(code).label), "value": bank.format_iban(iban)}
+        {"key": str(Mutuality(code).label), "value": _shown(iban, is_owner=True)}
         for code, iban in accounts.items()
         if iban != form.account.iban
     ]
@@ -166,6 +166,8 @@ def _letters_sent(change: AccountChange | None) -> bool:
 
 
 def _shown(iban: str, *, is_owner: bool) -> str:
+    if not iban:
+        return _("Compte inconnu du portail")
     return bank.format_iban(iban) if is_owner else bank.mask_iban(iban)
 
 

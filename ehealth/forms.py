@@ -184,7 +184,24 @@ class EdmgForm(SectionForm):
             values[name] = ""
         judged = [self._account(values, *pair) for pair in shown]
         values["accounts"] = dict(zip(self.codes, judged * len(self.codes) if same else judged, strict=True))
+        self._keep_held(values["accounts"])
         return values
+
+    def _keep_held(self, accounts: dict[str, bank.BankAccount | None]) -> None:
+        """Another account is refused where the first one may have been taken."""
+        held = edmg.accounts_held(user=self.subject)
+        wrong = [
+            code
+            for code, account in accounts.items()
+            if account and account.iban != held.get(code, account.iban)
+        ]
+        if wrong:
+            names = ", ".join(str(Mutuality(code).label) for code in wrong)
+            words = _(
+                "Une mutualité a peut-être déjà retenu le compte indiqué la première fois : "
+                "redemandez avec le même compte (%(mutualities)s)."
+            )
+            self.add_error(None, words % {"mutualities": names})
 
     def _account(self, values: dict[str, Any], iban: str, bic: str) -> bank.BankAccount | None:
         if iban in self.errors:

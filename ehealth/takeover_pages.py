@@ -18,6 +18,7 @@ from django.views.decorators.http import require_http_methods
 
 from accounts import throttle
 from accounts.access import Forbidden, subject_or_404
+from accounts.actions import factor
 from accounts.forms.passwords import current_password_field
 from accounts.identifiers import Invalid, canonical_login
 from accounts.models import User
@@ -29,13 +30,13 @@ from practitioners.addresses import MOST_ADDRESSES
 
 TRIES, TRIES_OF_LOGIN, TRIES_SECONDS = 5, 10, 15 * 60
 NOT_PROVED = gettext_lazy(
-    "Ces données ne peuvent pas être reprises. Vérifiez le login et le mot de passe de votre autre compte, "
-    "et que les deux comptes portent votre numéro national."
+    "Ces données ne peuvent pas être reprises. Vérifiez le login, le mot de passe et le code de votre autre "
+    "compte, et que les deux comptes portent votre numéro national."
 )
 
 
 class ProofForm(forms.Form):
-    """Login and password of the first account."""
+    """Login and password of the first account, and a code where it has a second factor."""
 
     login = forms.CharField(
         label=gettext_lazy("Login de votre autre compte"),
@@ -45,9 +46,16 @@ class ProofForm(forms.Form):
         ),
     )
     password = current_password_field(label=gettext_lazy("Mot de passe de votre autre compte"))
+    code = forms.CharField(
+        label=gettext_lazy("Code de votre autre compte"),
+        help_text=gettext_lazy("Seulement si cet autre compte demande un code à la connexion."),
+        required=False,
+        max_length=40,
+        widget=forms.TextInput(attrs={"autocomplete": "one-time-code", "spellcheck": "false"}),
+    )
 
 
-@sensitive_post_parameters("password")
+@sensitive_post_parameters("password", "code")
 @require_http_methods(["GET", "POST"])
 def takeover(request: HttpRequest, uuid: UUID) -> HttpResponse:
     """Owner only. The password of this account is asked first (security SR-14), then the other's."""
@@ -70,6 +78,8 @@ def _try(request: HttpRequest, form: ProofForm) -> bool:
         form.add_error(None, _("Trop d'essais. Attendez 15 minutes avant de réessayer."))
         return False
     first = authenticate(request, username=login, password=form.cleaned_data["password"])
+    if first and not _passes_factor(first, form.cleaned_data["code"]):
+        first = None
     try:
         first = take_over(
             user=request.user, first=first, by=request.user, now=timezone.now(), most_addresses=MOST_ADDRESSES
@@ -85,6 +95,11 @@ def _try(request: HttpRequest, form: ProofForm) -> bool:
         _tell(request, first)
         return True
     return False
+
+
+def _passes_factor(first: User, code: str) -> bool:
+    """An account that asks for a code at sign-in gives nothing away without one."""
+    return not factor.is_active(first) or factor.verify(user=first, code=code, now=timezone.now())
 
 
 def _may_try(user: User, login: str) -> bool:

@@ -139,7 +139,7 @@ def with_second_proof(page: str) -> Callable[[View], View]:
 def _posted_json(request: HttpRequest) -> dict[str, str]:
     try:
         body = json.loads(request.body)
-    except ValueError:
+    except (ValueError, RecursionError):
         raise KeyProblem("unexpected") from None
     if not isinstance(body, dict) or not all(isinstance(value, str) for value in body.values()):
         raise KeyProblem("unexpected")

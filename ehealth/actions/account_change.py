@@ -30,9 +30,19 @@ def open_change(user: User) -> AccountChange | None:
 
 
 def accounts_in_force(user: User) -> dict[str, str]:
-    """Mutuality → IBAN it pays on, for those where the doctor is registered."""
+    """Mutuality → IBAN it pays on, for those where the doctor is registered; "" where nobody told it.
+
+    Who was registered already (code 168) is paid on an account of before, which the portal never learnt.
+    """
+    told = AccountChangeTask.objects.filter(change__user=user, confirmed_on__isnull=False)
+    known = set(told.values_list("mutuality", flat=True))
     rows = EdmgRegistration.objects.filter(user=user).done().order_by("mutuality")
-    return dict(rows.values_list("mutuality", "iban"))
+    return {
+        row.mutuality: row.iban
+        if row.state != EdmgRegistration.State.ALREADY_REGISTERED or row.mutuality in known
+        else ""
+        for row in rows
+    }
 
 
 def obstacle(user: User) -> str:
@@ -63,7 +73,7 @@ def begin(*, user: User, by: User, account: BankAccount, now: datetime) -> Accou
         )
         audit.record(
             "ehealth:account_change:begun", actor=by, subject=user, at=now,
-            iban=account.iban, iban_before=sorted(set(told.values())), mutualities=sorted(told),
+            iban=account.iban, iban_before=sorted(set(filter(None, told.values()))), mutualities=sorted(told),
         )  # fmt: skip
         emails.queue("edmg_account_changed", user=user, context={"by": by, "when": now})
     return change

@@ -131,11 +131,22 @@ def requestable(*, user: User) -> list[str]:
     return [code for code in Mutuality.values if code not in taken]
 
 
+def accounts_held(*, user: User) -> dict[str, str]:
+    """Mutuality → IBAN, where nobody knows whether it took that account: asked again, it is the same one."""
+    rows = EdmgRegistration.objects.filter(user=user, outcome_unknown=True)
+    return dict(rows.values_list("mutuality", "iban"))
+
+
 def _queue(consent: EdmgRequest, code: str, account: BankAccount, now: datetime) -> EdmgRegistration:
-    """A new row, or a refused one again. The caller holds the user's row."""
+    """A new row, or a refused one again. The caller holds the user's row.
+
+    As long as the mutuality may have taken the account it was told, no other goes out under that reference.
+    """
     row = EdmgRegistration.objects.filter(user=consent.user, mutuality=code).first()
     row = row or EdmgRegistration(user=consent.user, mutuality=code)
-    row.request, row.iban, row.bic = consent, account.iban, account.bic
+    row.request = consent
+    if not row.outcome_unknown:
+        row.iban, row.bic = account.iban, account.bic
     _again(row, now)
     row.save()
     return row

@@ -193,7 +193,7 @@ def test_a_challenge_is_given_for_known_purposes_alone(computer: Client, body: s
     assert code_of(response) == "challenge_invalid"
 
 
-@pytest.mark.parametrize("body", ["", "[]", "{", '{"purpose": 1}'])
+@pytest.mark.parametrize("body", ["", "[]", "{", '{"purpose": 1}', "[" * 8_000])
 def test_a_broken_request_is_refused(computer: Client, body: str) -> None:
     response = computer.post("/key/challenge/", body, content_type="application/json")
     assert (response.status_code, code_of(response)) == (400, "unexpected")

@@ -221,6 +221,18 @@ def test_a_session_ends_after_half_an_hour_without_pages_and_after_twelve_hours(
         assert not is_in(client)
 
 
+def test_a_page_that_looks_for_news_keeps_nobody_signed_in(signed_in: Callable[[User], Client]) -> None:
+    client = signed_in(UserFactory())
+    client.get("/")
+    session = client.session
+    session["seen_at"] = before = int(time.time()) - 20 * 60
+    session.save()
+    client.get("/", headers={"X-Requested-With": "fetch"})
+    assert client.session["seen_at"] == before
+    client.get("/")
+    assert client.session["seen_at"] > before
+
+
 def test_a_new_password_ends_the_other_sessions_at_once(signed_in: Callable[[User], Client]) -> None:
     user = UserFactory()
     here, there = signed_in(user), signed_in(user)

@@ -54,6 +54,21 @@ def test_seven_tasks_and_the_old_account_stays_in_force() -> None:
     assert Mail.objects.get(kind="edmg_account_changed").user == doctor
 
 
+def test_who_was_registered_before_is_paid_on_an_account_nobody_knows(signed_in) -> None:
+    doctor = registrations(ready_doctor(), ("already_registered", "168", ""))
+    EdmgRegistration.objects.filter(user=doctor).update(iban=NEW)
+    assert set(changes.accounts_in_force(doctor).values()) == {""}
+    begin_change(doctor)
+    assert set(AccountChangeTask.objects.values_list("old_iban", flat=True)) == {""}
+    assert "Compte inconnu du portail" in signed_in(doctor).get(url(doctor)).content.decode()
+    letter = signed_in(doctor).get(url(doctor, "_letter", "100")).content.decode()
+    assert "se termine par" not in letter and "pour le DMG électronique." in letter
+    act(doctor, "sent", "100")
+    act(doctor, "confirmed", "100")
+    assert changes.accounts_in_force(doctor)["100"] == NEW
+    assert changes.accounts_in_force(doctor)["200"] == ""
+
+
 def test_only_mutualities_that_pay_elsewhere_are_told() -> None:
     doctor = registrations(ready_doctor(), ("registered", "", ""), ("rejected", "130", "account"))
     EdmgRegistration.objects.filter(user=doctor, mutuality="100").update(iban=NEW)

@@ -352,8 +352,10 @@ def test_a_request_again_keeps_the_reference_while_nobody_knows_the_outcome(conn
     ask(connected)
     EdmgRegistration.objects.filter(mutuality="100").update(state=State.NEEDS_ACTION, outcome_unknown=True)
     before = row(connected).reference
-    ask(connected)
+    ask(connected, accounts={"100": account(OTHER)}, same_account=False)
     assert row(connected).reference == before
+    assert row(connected).iban == account(IBAN).iban, "the account that it may have taken"
+    assert edmg.accounts_held(user=connected.user) == {"100": account(IBAN).iban}
 
 
 def test_asking_twice_at_once_gives_one_effect(connected: Doctor) -> None:

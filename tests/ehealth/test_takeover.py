@@ -15,6 +15,7 @@ from billing.models import FinancialSettings
 from ehealth.models import Keystore
 from practitioners.models import Address, Practitioner
 from tests.accounts.factories import PASSWORD, UserFactory
+from tests.accounts.test_factor import code_of, with_factor
 from tests.billing.factories import FinancialFactory
 from tests.client import CheckingClient
 from tests.ehealth.factories import KeystoreFactory
@@ -45,10 +46,14 @@ def second(first: User) -> User:
 
 
 def ask(
-    client: CheckingClient, user: User, login: str = "anne@premier.example", password: str = PASSWORD
+    client: CheckingClient,
+    user: User,
+    login: str = "anne@premier.example",
+    password: str = PASSWORD,
+    code: str = "",
 ) -> Any:
     url = reverse("ehealth:takeover", args=[user.uuid])
-    return client.post(url, {"login": login, "password": password}, follow=True)
+    return client.post(url, {"login": login, "password": password, "code": code}, follow=True)
 
 
 def test_who_proves_the_first_account_finds_the_data_in_the_second(
@@ -140,6 +145,18 @@ def test_every_failure_reads_the_same_and_nothing_flows(
     assert not Address.objects.filter(practitioner__user=second).exists()
     assert not FinancialSettings.objects.filter(practitioner__user=second).exists()
     assert not Mail.objects.filter(kind="data_taken_over").exists()
+
+
+def test_an_account_with_a_second_factor_gives_nothing_without_its_code(
+    first: User, second: User, signed_in: SignedIn
+) -> None:
+    seed, _codes = with_factor(first)
+    for wrong in ("", "000000"):
+        response = ask(signed_in(second), second, code=wrong)
+        assert response.status_code == 422 and REFUSED in response.content.decode()
+    assert not Address.objects.filter(practitioner__user=second).exists()
+    assert ask(signed_in(second), second, code=code_of(seed, timezone.now())).status_code == 200
+    assert Address.objects.filter(practitioner__user=second).exists()
 
 
 @pytest.mark.parametrize("login", ["anne@premier.example", "nobody@premier.example"])
