@@ -28,6 +28,19 @@ from accounts.models import SectionReview, User
 from accounts.signin import ask_second_proof, proved_recently
 
 
+def in_words(field: forms.Field, value: Any) -> str:
+    """A value of this field as its page shows it: the labels of choices, never what machines call them."""
+    if isinstance(field, forms.BooleanField):
+        return _("oui") if value else _("non")
+    shown = field.prepare_value(value)
+    shown = list(shown) if isinstance(shown, (list, tuple)) else [shown]
+    texts = ["" if item is None else str(item) for item in shown]
+    if isinstance(field, forms.ChoiceField):
+        labels = {str(key): str(label) for key, label in field.choices}
+        texts = [labels.get(text, _("N'est plus proposé")) for text in texts if text]
+    return ", ".join(texts)
+
+
 class SectionForm(forms.Form):
     """Validates and nothing else. `version` makes a stale save visible instead of overwriting."""
 
@@ -70,12 +83,12 @@ class SectionForm(forms.Form):
         return not [name for name in self.changed_data if name != "version"]
 
     def comparison(self) -> list[dict[str, Any]]:
-        """For the page of a conflict: label, what was typed, what is stored now."""
+        """For the page of a conflict: label, what was typed, what is stored now, both in words."""
         return [
             {
                 "label": self[name].label,
-                "typed": self[name].data,
-                "stored": self[name].field.prepare_value(self[name].initial),
+                "typed": in_words(self.fields[name], self[name].data),
+                "stored": in_words(self.fields[name], self[name].initial),
             }
             for name in self.changed_data
             if name != "version" and not isinstance(self.fields[name].widget, forms.PasswordInput)
@@ -166,7 +179,7 @@ class SectionView(View):
         fresh.data = fresh.data.copy()
         fresh.data["version"] = review.version
         fresh.is_valid()
-        return self.page(fresh, status=409, comparison=fresh.comparison())
+        return self.page(fresh, status=409, conflict=True, comparison=fresh.comparison())
 
     def page(self, form: SectionForm, *, status: int = 200, **extra: Any) -> HttpResponse:
         review = form.review

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Any
+from uuid import UUID
 
 from django.db import IntegrityError, transaction
 
@@ -112,28 +113,34 @@ def follow_licence(row: Practitioner, *, by: User, now: datetime) -> None:
 
 
 def save_addresses(
-    *, user: User, by: User, version: int, now: datetime, addresses: Sequence[dict[str, Any]]
+    *,
+    user: User,
+    by: User,
+    version: int,
+    now: datetime,
+    addresses: Sequence[dict[str, Any]],
+    removed: Collection[UUID] = (),
 ) -> None:
-    """« Modifier l'intervenant », second tab: the whole set at once, in the order of the page.
+    """« Modifier l'intervenant », second tab: all that the page showed, at once and in its order.
 
     Each address: the fields of `Address`, `uuid` or None when new, `telecoms`: list of (type, value).
-    Addresses of the person that are not in the list are removed. Raises `StaleSection`.
+    `removed`: those to delete. An address that is in neither stays as it is. Raises `StaleSection`.
     """
     with section_change(
         user=user, section="practitioner/addresses", by=by, version=version, now=now
     ) as change:
         practitioner = Practitioner.objects.select_for_update().get(user=user)
         stored = {address.uuid: address for address in practitioner.addresses.order_by("pk")}
-        kept = [_save_address(practitioner, stored.get(item["uuid"]), item, change) for item in addresses]
-        for address in stored.values():
-            if address.pk not in kept:
-                change.fields[f"address {address.uuid}"] = (str(address), None)
-                address.delete()
+        for item in addresses:
+            _save_address(practitioner, stored.get(item["uuid"]), item, change)
+        for address in [stored[uuid] for uuid in removed if uuid in stored]:
+            change.fields[f"address {address.uuid}"] = (str(address), None)
+            address.delete()
 
 
 def _save_address(
     practitioner: Practitioner, row: Address | None, item: dict[str, Any], change: Change
-) -> int:
+) -> None:
     address = row or Address(practitioner=practitioner)
     own = Change()
     own.apply(address, {name: item[name] for name in ADDRESS_FIELDS})
@@ -145,4 +152,3 @@ def _save_address(
         )
         own.fields["telecoms"] = (len(before), len(item["telecoms"]))
     change.fields |= {f"address {name}": pair for name, pair in own.fields.items()}
-    return address.pk

@@ -15,7 +15,8 @@ from django.utils.translation import gettext_lazy
 from accounts.contacts import Invalid, email, phone, postcode
 from accounts.fields import contact_message
 from accounts.models import User
-from accounts.sections import SectionForm
+from accounts.sections import SectionForm, in_words
+from practitioners.actions import ADDRESS_FIELDS
 from practitioners.models import Address, Telecom
 from practitioners.reference import country_choices
 
@@ -128,6 +129,17 @@ class AddressForm(forms.Form):
                 self.add_error("postcode", contact_message("postcode", error.code))
         return values
 
+    def posted_uuid(self) -> UUID | None:
+        """Which stored address this one is, whatever else is wrong with it."""
+        return getattr(self, "cleaned_data", {}).get("uuid")
+
+    def in_words(self) -> str:
+        """What was typed, in one line."""
+        if self["delete"].value():
+            return _("À supprimer")
+        telecoms = [(form["type"].value(), form["value"].value()) for form in self.telecom_forms]
+        return described({name: self[name].value() for name in ADDRESS_FIELDS}, telecoms)
+
     def values(self) -> dict[str, Any]:
         telecoms = [
             (form.cleaned_data["type"], form.cleaned_data["value"])
@@ -147,6 +159,22 @@ def complies(kind: str, telecoms: list[tuple[str, str]]) -> bool:
         and Telecom.Type.EMAIL in kinds
         and bool(kinds & {Telecom.Type.PHONE, Telecom.Type.MOBILE})
     )
+
+
+def described(address: dict[str, Any], telecoms: list[tuple[str, str]]) -> str:
+    """An address with its contacts, in one line."""
+    fields, kinds = AddressForm.base_fields, TelecomForm.base_fields["type"]
+    said = {name: in_words(fields[name], address[name]) for name in ADDRESS_FIELDS}
+    box = _("boîte %(box)s") % {"box": said["box"]} if said["box"] else ""
+    parts = [
+        said["type"],
+        said["description"],
+        " ".join(filter(None, [said["street"], said["number"], box])),
+        f"{said['postcode']} {said['city']}".strip(),
+        said["country"],
+        *(f"{in_words(kinds, kind)} {value}" for kind, value in telecoms if value),
+    ]
+    return ", ".join(filter(None, parts))
 
 
 class AddressesForm(SectionForm):
@@ -237,19 +265,45 @@ class AddressesForm(SectionForm):
             if form.is_bound and not form.cleaned_data.get("delete")
         ]
 
+    def removed(self) -> list[UUID]:
+        """Those that the page showed and somebody ticked; one that it never showed is left alone."""
+        return [
+            form.cleaned_data["uuid"]
+            for form in self.address_forms
+            if form.is_bound and form.cleaned_data.get("delete") and form.cleaned_data.get("uuid")
+        ]
+
     def values(self) -> dict[str, Any]:
-        return {"addresses": self.kept()}
+        return {"addresses": self.kept(), "removed": self.removed()}
 
     def repeats_what_is_stored(self) -> bool:
-        stored: dict[UUID, Any] = {
-            fields["uuid"]: (fields, telecoms) for fields, telecoms in self.stored() if "uuid" in fields
-        }
-        kept = self.kept() if self.is_bound and self.is_valid() else []
-        return len(kept) == len(stored) and all(
-            item["uuid"] in stored
-            and stored[item["uuid"]][1] == item["telecoms"]
-            and all(
-                stored[item["uuid"]][0][name] == value for name, value in item.items() if name != "telecoms"
-            )
-            for item in kept
-        )
+        """Whether the very same addresses are stored; a new one has no id here, and one by now there."""
+        if not (self.is_bound and self.is_valid()):
+            return False
+        typed = [self._content(item, item["telecoms"]) for item in self.kept()]
+        stored = [self._content(fields, telecoms) for fields, telecoms in self.stored() if "uuid" in fields]
+        return sorted(typed) == sorted(stored)
+
+    @staticmethod
+    def _content(fields: dict[str, Any], telecoms: list[tuple[str, str]]) -> tuple[Any, ...]:
+        return tuple(fields[name] for name in ADDRESS_FIELDS), tuple(telecoms)
+
+    def comparison(self) -> list[dict[str, Any]]:
+        """One row for each address that differs, then for each that this page never showed."""
+        stored = {fields["uuid"]: pair for pair in self.stored() if "uuid" in (fields := pair[0])}
+        rows = []
+        for number, form in enumerate(self.address_forms, start=1):
+            there = stored.pop(form.posted_uuid(), None)
+            typed, now = form.in_words(), described(*there) if there else ""
+            if typed != now:
+                rows.append(
+                    {"label": _("Adresse %(number)s") % {"number": number}, "typed": typed, "stored": now}
+                )
+        return rows + [
+            {
+                "label": _("Adresse ajoutée par l'autre personne"),
+                "typed": _("Pas sur votre page : elle sera gardée"),
+                "stored": described(*pair),
+            }
+            for pair in stored.values()
+        ]

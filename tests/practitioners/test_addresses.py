@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import html
+
 import pytest
 from django.urls import reverse
 
@@ -135,3 +137,49 @@ def test_somebody_without_a_practice_of_their_own_has_no_addresses(signed_in) ->
     client = signed_in(admin)
     assert client.get(url(admin)).status_code == 404
     assert client.post(url(admin), form(address())).status_code == 404
+
+
+# --- two people at once -----------------------------------------------------------------------
+WORKPLACE = [("email", "cabinet@example.be"), ("phone", "081222222")]
+
+
+def conflict_of(response: object) -> list[tuple[str, str, str]]:
+    return [(row["label"], row["typed"], row["stored"]) for row in response.context["comparison"]]
+
+
+def test_an_address_added_meanwhile_is_shown_and_survives_the_second_save(signed_in, doctor) -> None:
+    row = AddressFactory(practitioner=doctor.practitioner)
+    manager = UserFactory(practice=doctor.practice, roles=["user_manager"])
+    mine = address(uuid=str(row.uuid), street="Rue Neuve", telecoms=WORKPLACE)
+    theirs = address(uuid=str(row.uuid), telecoms=WORKPLACE)
+    home = address(1, type="home", city="Dinant", telecoms=[])
+    assert signed_in(manager).post(url(doctor), form(theirs, home)).status_code == 302
+    owner = signed_in(doctor)
+    response = owner.post(url(doctor), form(mine))
+    assert response.status_code == 409
+    assert "vient d'enregistrer cette page" in html.unescape(response.content.decode())
+    changed, added = conflict_of(response)
+    assert "Rue Neuve 3" in changed[1] and "Rue de Fer 3" in changed[2]
+    assert changed[2].startswith("Lieu de travail, ") and "E-mail cabinet@example.be" in changed[2]
+    assert "gardée" in added[1] and added[2].startswith("Domicile, ") and "Dinant" in added[2]
+    assert owner.post(url(doctor), form(mine, version=1)).status_code == 302
+    stored = Address.objects.filter(practitioner__user=doctor).order_by("pk")
+    assert list(stored.values_list("street", "city")) == [("Rue Neuve", "Namur"), ("Rue de Fer", "Dinant")]
+
+
+def test_a_change_of_the_same_address_is_shown_before_it_is_overwritten(signed_in, doctor) -> None:
+    row = AddressFactory(practitioner=doctor.practitioner)
+    client = signed_in(doctor)
+    client.post(url(doctor), form(address(uuid=str(row.uuid), city="Dinant", telecoms=WORKPLACE)))
+    response = client.post(url(doctor), form(address(uuid=str(row.uuid), telecoms=WORKPLACE)))
+    assert response.status_code == 409
+    [(label, typed, stored)] = conflict_of(response)
+    assert (label, "Namur" in typed, "Dinant" in stored) == ("Adresse 1", True, True)
+    row.refresh_from_db()
+    assert row.city == "Dinant"
+
+
+def test_a_second_click_on_a_new_address_makes_no_second_one(signed_in, doctor) -> None:
+    client = signed_in(doctor)
+    assert [client.post(url(doctor), form(address())).status_code for _click in range(2)] == [302, 302]
+    assert Address.objects.filter(practitioner__user=doctor).count() == 1

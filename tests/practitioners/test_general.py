@@ -275,3 +275,23 @@ def test_a_caregiver_is_asked_for_the_national_number_and_the_desk_is_not(signed
     desk = PractitionerFactory(blank=True, profession="persadministrative").user
     data = answers(profession="persadministrative", nihii="", ssin="")
     assert signed_in(desk).post(url(desk), data).status_code == 302
+
+
+def test_a_conflict_shows_choices_by_their_names(signed_in, doctor) -> None:
+    client = signed_in(doctor)
+    client.post(url(doctor), answers())
+    response = client.post(
+        url(doctor),
+        answers(
+            civility="mrs",
+            language="nl",
+            other_languages=["de", "en"],
+            profession="perspracticalnurse",
+            nihii="",
+        ),
+    )
+    assert response.status_code == 409
+    rows = {row["label"]: (row["typed"], row["stored"]) for row in response.context["comparison"]}
+    assert rows["Profession"][1] == "Médecin" and rows["Civilité"][0] == "Madame"
+    assert rows["Langues parlées"][0] == "Allemand, Anglais"
+    assert not {"persphysician", "dr", "mrs"} & {value for pair in rows.values() for value in pair}
