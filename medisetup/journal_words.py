@@ -114,6 +114,7 @@ SYSTEMS: dict[str, str | Promise] = {
     "installation": _("Installation du portail"),
     "signin": _("Page de connexion"),
     "licences": _("Suivi automatique des licences"),
+    "takeover": _("Reprise de données"),
     "ehealth-worker": _("Échanges automatiques avec eHealth"),
 }
 FIELDS: dict[str, str | Promise] = {
