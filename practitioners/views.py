@@ -23,6 +23,7 @@ from practitioners.addresses import AddressesForm
 from practitioners.forms import GeneralForm
 from practitioners.models import Practitioner
 from practitioners.people import NewPersonForm
+from practitioners.reference import HOUSE
 
 
 class General(SectionView):
@@ -58,7 +59,11 @@ class General(SectionView):
                 )
 
     def context(self, form: SectionForm) -> dict[str, Any]:
-        return {"warnings": form.warnings(), "house_possible": form.house_possible}
+        return {
+            "warnings": form.warnings(),
+            "house_possible": form.house_possible,
+            "may_take_over": form["profession"].value() != HOUSE,
+        }
 
 
 class Addresses(SectionView):

@@ -10,10 +10,11 @@ from django.contrib.auth.hashers import get_hasher
 from django.urls import reverse
 from django.utils import timezone
 
-from accounts.models import AuditEvent, Mail, SectionReview, User
+from accounts.models import AuditEvent, Mail, Practice, SectionReview, User
 from billing.models import FinancialSettings
 from ehealth.models import Keystore
 from practitioners.models import Address, Practitioner
+from practitioners.reference import HOUSE
 from tests.accounts.factories import PASSWORD, UserFactory
 from tests.accounts.test_factor import code_of, with_factor
 from tests.billing.factories import FinancialFactory
@@ -185,6 +186,17 @@ def test_tries_are_few_for_a_person_and_for_a_login(first: User, second: User, s
     assert not Address.objects.filter(practitioner__user=second).exists()
     refused = AuditEvent.objects.filter(kind="billing:data:refused", subject=first.uuid)
     assert refused.count() == 5
+
+
+@pytest.mark.parametrize(("profession", "offered"), [("persphysician", True), (HOUSE, False)])
+def test_every_caregiver_of_a_house_is_led_there_but_not_the_house(
+    profession: str, offered: bool, signed_in: SignedIn
+) -> None:
+    user = PractitionerFactory(
+        profession=profession, blank=True, user__practice__type=Practice.Type.FLAT_RATE_HOUSE
+    ).user
+    page = signed_in(user).get(reverse("practitioners:general", args=[user.uuid])).content.decode()
+    assert (reverse("ehealth:takeover", args=[user.uuid]) in page) is offered
 
 
 def test_the_password_of_this_account_is_asked_first(second: User, signed_in: SignedIn) -> None:
