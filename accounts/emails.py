@@ -22,7 +22,7 @@ from django.utils.translation import gettext_lazy as _
 from kombu.exceptions import OperationalError
 
 from accounts.models import Mail, User
-from accounts.sealing import sealer
+from accounts.sealing import CannotOpen, sealer
 
 logger = logging.getLogger(__name__)
 
@@ -90,6 +90,15 @@ NOTICES: dict[str, Promise] = {
     ),
     "iban_changed": _("Un compte bancaire de vos préférences de facturation a été modifié."),
 }
+# What a mail calls a section: the title of its page.
+SECTIONS: dict[str, Promise] = {
+    "account": _("Utilisateur"),
+    "practitioner/general": _("Informations générales"),
+    "practitioner/addresses": _("Adresses"),
+    "billing/financial": _("Données financières"),
+    "ehealth/connection": _("Connexion eHealth"),
+    "ehealth/edmg": _("eDMG"),
+}
 # A failed mail is tried again after these waits, then given up.
 WAITS = [timedelta(minutes=m) for m in (1, 5, 15, 60)] + [timedelta(hours=6)] * 27
 
@@ -141,6 +150,7 @@ def render(kind: str, *, user: User, context: dict[str, Any]) -> Content:
     known = {
         "user": user,
         "sentence": NOTICES.get(kind, ""),
+        "part": SECTIONS.get(context.get("section", ""), ""),
         "portal": settings.PORTAL_ORIGIN,
         "support_email": settings.SUPPORT_EMAIL,
         "by": None,
@@ -183,6 +193,10 @@ def deliver(*, pk: int, now: datetime) -> bool:
     mail = Mail.objects.get(pk=pk)
     try:
         _send(mail)
+    except CannotOpen:
+        logger.error("mail %s cannot be opened and is given up", mail.pk)
+        Mail.objects.filter(pk=pk).update(next_attempt_at=None)
+        return False
     except OSError as error:  # smtplib's errors are OSErrors too
         _put_off(mail, now, error)
         return False

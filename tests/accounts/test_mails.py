@@ -18,7 +18,7 @@ from django.core import mail as outbox
 from django.db import transaction
 from django.utils import timezone
 
-from accounts import emails, tasks
+from accounts import audit, emails, tasks
 from accounts.models import KeyChallenge, Mail
 from tests.accounts.factories import UserFactory
 from tests.accounts.test_people import at_once
@@ -85,6 +85,24 @@ def test_the_sweep_sends_what_lost_its_message() -> None:
     Mail.objects.filter(pk=second.pk).update(next_attempt_at=timezone.now() + timedelta(minutes=5))
     tasks.send_due_mails()
     assert [message.to for message in outbox.outbox] == [[first.to]]
+
+
+def test_a_mail_that_cannot_be_opened_is_given_up_and_the_others_leave() -> None:
+    with transaction.atomic():
+        broken, whole = (emails.queue("password_changed", user=UserFactory()) for _number in range(2))
+    Mail.objects.filter(pk=broken.pk).update(content=b"\x01x", sent_at=None, next_attempt_at=timezone.now())
+    Mail.objects.filter(pk=whole.pk).update(sent_at=None, next_attempt_at=timezone.now())
+    tasks.send_due_mails()
+    broken.refresh_from_db()
+    whole.refresh_from_db()
+    assert (broken.sent_at, broken.next_attempt_at) == (None, None)
+    assert whole.sent_at is not None
+
+
+def test_every_section_has_a_name_in_mails() -> None:
+    assert {f"section:{section}:saved" for section in emails.SECTIONS} == {
+        kind for kind in audit.KINDS if kind.startswith("section:")
+    }
 
 
 @pytest.mark.django_db(transaction=True)
