@@ -15,7 +15,7 @@ from typing import Any
 
 from django.conf import settings
 from django.db import connection, transaction
-from django.db.models import Exists, OuterRef, Q
+from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.utils import timezone
 
 from accounts import audit
@@ -27,6 +27,7 @@ from ehealth.client import mailbox, sts
 from ehealth.client.conversation import ExchangeFacts
 from ehealth.client.errors import PlatformError, Unreachable
 from ehealth.client.platform import Assertion, Identity, Platform
+from ehealth.doorbell import ring_plain_on_commit
 from ehealth.models import Keystore, Mailbox, MailboxMessage
 
 # No call starts later than this after the claim: with the longest call the task still ends within its limit.
@@ -74,7 +75,8 @@ class Page:
 def poll_due(*, now: datetime) -> int:
     """Poll at most MAILBOX_BATCH due boxes; how many. Boxes not reached in time are due again at once.
 
-    While the breaker of the service is open, none; for its probe, one.
+    Rings for the next batch while boxes are due, so that beat's pace is no limit. While the breaker of the
+    service is open, none; for its probe, one, and no ring.
     """
     refuse_in_transaction()
     latest = time.monotonic() + START_WITHIN_SECONDS
@@ -94,6 +96,8 @@ def poll_due(*, now: datetime) -> int:
             going_on = [box.mailbox.pk for box in boxes]
             read_out = [page.box.mailbox.pk for page in pages if page.box.mailbox.pk not in going_on]
             Mailbox.objects.filter(pk__in=read_out).update(reading_since=None)
+    if not admission.probing and _claimable(now).exists():
+        ring_plain_on_commit("poll_due_mailboxes")
     return count
 
 
@@ -106,13 +110,19 @@ def _with_sts(known: Platform, now: datetime) -> tuple[Platform, bool]:
     return replace(known, endpoints={**known.endpoints, "sts": token_service}), True
 
 
-def claim(*, now: datetime, limit: int) -> list[int]:
-    """Take at most `limit` due boxes and move their next time by the interval ± 20 %; no box goes to two."""
+def _claimable(now: datetime) -> QuerySet[Mailbox]:
+    """The boxes that are due and have a keystore to be read with."""
     usable = Keystore.objects.in_force().filter(
         Q(key__isnull=False) | Q(session__key__isnull=False),
         user=OuterRef("user"), stay_connected=True, not_after__gt=now,
     )  # fmt: skip
-    due = Mailbox.objects.all().due(now).filter(Exists(usable)).order_by("next_poll_at")
+    due: QuerySet[Mailbox] = Mailbox.objects.all().due(now).filter(Exists(usable))
+    return due
+
+
+def claim(*, now: datetime, limit: int) -> list[int]:
+    """Take at most `limit` due boxes and move their next time by the interval ± 20 %; no box goes to two."""
+    due = _claimable(now).order_by("next_poll_at")
     chosen = due.select_for_update(skip_locked=True, of=("self",)).values("pk")[:limit]
     with transaction.atomic(), connection.cursor() as cursor:
         inner, values = chosen.query.sql_with_params()

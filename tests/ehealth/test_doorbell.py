@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import base64
 import json
+from collections.abc import Callable
+from urllib.parse import urlsplit
 
 import pytest
 import redis
-from django.conf import settings
+from django.conf import settings as configured
 from django.db import transaction
 from django.utils import timezone
+from pytest_django.fixtures import Settings
 
 from ehealth import doorbell, tasks
-from ehealth.actions import connection
-from ehealth.models import Keystore, Mailbox
+from ehealth.actions import connection, mailbox
+from ehealth.configuration import platform
+from ehealth.models import Endpoint, Keystore, Mailbox
 from tests.ehealth.conftest import Doctor
 from tests.platform import PASSWORD
 
@@ -22,7 +26,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 @pytest.fixture
 def broker() -> redis.Redis:
-    client = redis.Redis.from_url(settings.CELERY_BROKER_URL)
+    client = redis.Redis.from_url(configured.CELERY_BROKER_URL)
     client.delete("interactive")
     return client
 
@@ -73,3 +77,43 @@ def test_a_lost_message_is_found_by_the_sweep(doctor: Doctor, broker: redis.Redi
     broker.delete("interactive")
     connection.sweep(now=timezone.now())
     assert {"task": tasks.test_connection.name, "pk": stored.pk} in waiting(broker)
+
+
+def test_a_batch_of_boxes_rings_for_the_next_one_until_none_is_due(
+    new_doctor: Callable[[], Doctor], broker: redis.Redis, settings: Settings
+) -> None:
+    """Beat's one message in half a minute does not limit how many boxes are read."""
+    settings.MAILBOX_BATCH = 2
+    for _number in range(5):
+        new_doctor().connect(auto=True)
+    now = timezone.now()
+    rung = []
+    for _batch in range(3):
+        broker.delete("poll")
+        assert mailbox.poll_due(now=now)
+        rung.append([json.loads(found)["headers"]["task"] for found in broker.lrange("poll", 0, -1)])
+    assert rung == [[tasks.poll_due_mailboxes.name]] * 2 + [[]]
+    assert not Mailbox.objects.filter(polled_at=None).exists()
+
+
+def test_a_box_that_nobody_can_read_rings_for_nothing(doctor: Doctor, broker: redis.Redis) -> None:
+    doctor.connect(auto=True)
+    Keystore.objects.update(not_after=timezone.now())
+    broker.delete("poll")
+    assert Mailbox.objects.all().due(timezone.now()).exists()
+    assert mailbox.poll_due(now=timezone.now()) == 0
+    assert not broker.llen("poll")
+
+
+def test_a_probe_of_the_breaker_rings_for_nothing(
+    new_doctor: Callable[[], Doctor], broker: redis.Redis
+) -> None:
+    for _number in range(2):
+        new_doctor().connect(auto=True)
+    now = timezone.now()
+    for host in {urlsplit(address).netloc for address in platform().endpoints["mailbox"]}:
+        Endpoint.objects.create(service="mailbox", host=host, opened_at=now, probe_at=now)
+    broker.delete("poll")
+    assert mailbox.poll_due(now=now) == 1
+    assert Mailbox.objects.filter(next_poll_at__lte=now).count() == 1
+    assert not broker.llen("poll")
