@@ -9,8 +9,9 @@ from datetime import date, datetime
 from django.db import IntegrityError, transaction
 
 from accounts import audit, emails, identifiers
+from accounts.access import Forbidden
 from accounts.actions.sections import Change, section_change
-from accounts.models import Role, User
+from accounts.models import Role, SectionReview, User
 from accounts.models.people import UserQuerySet
 from billing.bank import BankAccount
 from billing.models import AssistantsAccount, FinancialSettings, able_to_supervise
@@ -52,13 +53,16 @@ def save_financial(
     """The tab « Données financières ».
 
     A trainee keeps no account and no BCE of their own (rules 4.3). `shared_changed` False leaves the
-    shared account alone. Raises `StaleSection`.
+    shared account alone. Raises `StaleSection`, and `Forbidden` when somebody else replaces an account that
+    its owner gave or confirmed (rules 4.6).
     """
     with section_change(user=user, section="billing/financial", by=by, version=version, now=now) as change:
         practitioner = Practitioner.objects.select_for_update().get(user=user)
         trainee = practitioner.training_status == Practitioner.TrainingStatus.TRAINEE
         row = FinancialSettings.objects.select_for_update().filter(practitioner=practitioner).first()
         row = row or FinancialSettings(practitioner=practitioner)
+        if by.pk != user.pk and account and not trainee and row.iban not in ("", account.iban):
+            _refuse_if_owners(user)
         change.apply(practitioner, {"company_name": company_name})
         change.apply(
             row,
@@ -74,6 +78,11 @@ def save_financial(
             emails.queue("iban_changed", user=user, context={"by": by, "when": now})
         if shared_changed and not trainee:
             _share(user=user, by=by, now=now, account=assistants_account)
+
+
+def _refuse_if_owners(user: User) -> None:
+    if not SectionReview.objects.get(user=user, section="billing/financial").to_review():
+        raise Forbidden("iban")
 
 
 def columns(account: BankAccount | None) -> dict[str, str]:

@@ -168,6 +168,7 @@ class FinancialForm(SectionForm):
     def clean(self) -> dict[str, Any]:
         values = super().clean()
         self._clean_required(values)
+        self._clean_owners_account(values)
         values["account"] = self._account(values, "iban", "bic")
         values["assistants_account"] = self._account(
             values, "assistants_shared_iban", "assistants_shared_bic"
@@ -192,6 +193,16 @@ class FinancialForm(SectionForm):
         for name, message in messages.items():
             if name in self.fields and not values.get(name) and name not in self.errors:
                 self.add_error(name, message)
+
+    def _clean_owners_account(self, values: dict[str, Any]) -> None:
+        """An account that its owner gave or confirmed is replaced by the owner alone (rules 4.6)."""
+        before, typed = self.initial["iban"], values.get("iban")
+        owners = before and not (self.review and self.review.to_review())
+        if self.actor.pk != self.subject.pk and owners and typed and typed != before:
+            self.add_error(
+                "iban",
+                _("Seule la personne elle-même peut remplacer ce compte. Demandez-lui de l'indiquer ici."),
+            )
 
     def _account(self, values: dict[str, Any], iban: str, bic: str) -> BankAccount | None:
         """IBAN and BIC together; a derived BIC wins over whatever was posted (rules 2.4)."""

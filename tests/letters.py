@@ -383,6 +383,10 @@ def save_financial(cast: Cast, own: BankAccount, shared: BankAccount) -> None:
 
 @sends("iban_changed")
 def change_own_account(cast: Cast) -> None:
+    """A manager corrects what a manager filled in; a confirmed account is the owner's."""
+    SectionReview.objects.create(
+        user=cast.doctor, section="billing/financial", prefilled_by=cast.user_manager, prefilled_at=cast.now
+    )
     save_financial(cast, account(OTHER, ""), account(SHARED, ""))
 
 

@@ -6,8 +6,10 @@ import pytest
 from django.urls import reverse
 from django.utils import timezone
 
-from accounts.models import Mail, User
-from billing.actions import paying_account, tell_of_lost_supervisors
+from accounts.access import Forbidden
+from accounts.models import Mail, SectionReview, User
+from billing import bank
+from billing.actions import paying_account, save_financial, tell_of_lost_supervisors
 from billing.models import AssistantsAccount, FinancialSettings
 from tests.accounts.factories import UserFactory
 from tests.billing.factories import FinancialFactory
@@ -159,6 +161,30 @@ def test_a_manager_sees_the_end_of_an_account_and_keeps_it(signed_in) -> None:
     assert manager.post(url(doctor), typed).status_code == 302
     assert (stored(doctor).iban, stored(doctor).convention) == ("BE67001000001187", "non_conventioned")
     assert "BE67 0010 0000 1187" in signed_in(doctor).get(url(doctor)).content.decode()
+
+
+def test_only_the_owner_replaces_an_account_that_is_theirs(signed_in) -> None:
+    doctor = FinancialFactory().practitioner.user
+    boss = UserFactory(practice=doctor.practice, roles=["user_manager"])
+    typed = answers(iban="BE54001000002197", convention="non_conventioned")
+    response = signed_in(boss).post(url(doctor), typed)
+    assert response.status_code == 422 and "Seule la personne elle-même" in response.content.decode()
+    values = {
+        "company_name": "", "bce": "0100000169", "convention": "conventioned", "convention_hours": "",
+        "supervisor": None, "assistants_account": None, "shared_changed": False,
+        "account": bank.account("BE54001000002197", ""),
+    }  # fmt: skip
+    with pytest.raises(Forbidden):
+        save_financial(user=doctor, by=boss, version=0, now=timezone.now(), **values)
+    assert stored(doctor).iban == "BE67001000001187"
+    # What a manager filled in stays a manager's to correct until the owner has confirmed it.
+    SectionReview.objects.update_or_create(
+        user=doctor,
+        section="billing/financial",
+        defaults={"prefilled_by": boss, "prefilled_at": timezone.now()},
+    )
+    save_financial(user=doctor, by=boss, version=0, now=timezone.now(), **values)
+    assert stored(doctor).iban == "BE54001000002197"
 
 
 def test_once_recognised_everything_becomes_own_and_empty(signed_in) -> None:
