@@ -139,6 +139,12 @@ def supervisor_of(trainee: Practitioner) -> Practitioner | None:
     )
 
 
+def must_complete(supervisor: Practitioner) -> bool:
+    """Whether trainees wait for this supervisor's own financial data."""
+    row = FinancialSettings.objects.filter(practitioner=supervisor).first()
+    return row is None or not all(getattr(row, name) for name in FinancialSettings.NEEDED)
+
+
 def bce_of(practitioner: Practitioner) -> str:
     """The practitioner's own enterprise number, or ''."""
     rows = FinancialSettings.objects.filter(practitioner=practitioner)

@@ -44,6 +44,9 @@ class FinancialSettings(models.Model):
         PARTIALLY = "partially", _("Partiellement conventionné")
         NON_CONVENTIONED = "non_conventioned", _("Non conventionné")
 
+    # Text columns that hold something once a recognised physician's data is complete.
+    NEEDED = ("bce", "iban", "bic", "convention")
+
     practitioner = models.OneToOneField(Practitioner, models.CASCADE, related_name="financial")
     bce = models.CharField(_("BCE (sans le BE)"), max_length=10, blank=True)
     convention = models.CharField(_("Convention"), max_length=16, choices=Convention.choices, blank=True)

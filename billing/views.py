@@ -49,6 +49,7 @@ class Financial(SectionView):
             "bank": self._known_bank(iban),
             "shared_bank": self._known_bank(shared),
             "lent": lent_rows(form.practitioner) if form.is_trainee else [],
+            "awaited": awaited(form.practitioner) if form.is_trainee else "",
         }
 
     @staticmethod
@@ -59,6 +60,17 @@ class Financial(SectionView):
         except bank.Invalid:
             return {"bic": "", "name": ""}
         return {"bic": bank.derive_bic(number) or "", "name": bank.bank_name(number)}
+
+
+def awaited(trainee: Practitioner) -> str:
+    """A sentence that names the supervisor who must act first, or ''."""
+    supervisor = actions.supervisor_of(trainee)
+    if supervisor is None or not actions.must_complete(supervisor):
+        return ""
+    return _(
+        "Les données financières de %(name)s, votre maître de stage, sont incomplètes : à lui ou à elle de "
+        "les compléter. D'ici là, les vôtres restent en attente."
+    ) % {"name": supervisor.user.get_full_name()}
 
 
 def lent_rows(trainee: Practitioner) -> list[dict[str, str]]:

@@ -17,6 +17,8 @@ STATES = {
     NOT_APPLICABLE: _("Sans objet"),
 }
 BLOCKING, RECOMMENDED = "blocking", "recommended"
+# Whom a waiting item waits for.
+PLATFORM, COLLEAGUE = "platform", "colleague"
 
 
 @dataclass(frozen=True)
@@ -25,7 +27,7 @@ class Item:
     them it applies to everybody, has no problem and waits for nobody.
 
     `link` names the section's URL (`app:name`, taking the person's uuid), `#field` when one field is meant;
-    empty when no page of the portal does it.
+    empty when no page of the portal does it. `waits_for`: PLATFORM or COLLEAGUE.
     """
 
     id: str
@@ -37,6 +39,7 @@ class Item:
     applies: Q | Exists | None = None
     problem: Q | Exists | None = None
     waiting: Q | Exists | None = None
+    waits_for: str = PLATFORM
     level: str = BLOCKING
     owner_only: bool = False
     annotation: str = field(init=False)

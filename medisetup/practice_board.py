@@ -20,13 +20,14 @@ from django.utils.translation import gettext_lazy
 from accounts.identifiers import fold
 from accounts.models import Invitation, Role, User
 from medisetup.checklist import Checklist, checklist_of
-from medisetup.item import NOT_APPLICABLE, PROBLEM, STATES, TODO, WAITING
+from medisetup.item import COLLEAGUE, NOT_APPLICABLE, PLATFORM, PROBLEM, STATES, TODO, WAITING
 from medisetup.readiness import items, states_of
 
-OWNER, MANAGER, PLATFORM, NOBODY = "owner", "manager", "platform", "nobody"
+OWNER, MANAGER, NOBODY = "owner", "manager", "nobody"
 ACTORS = {
     OWNER: gettext_lazy("la personne"),
     MANAGER: gettext_lazy("le cabinet"),
+    COLLEAGUE: gettext_lazy("un collègue"),
     PLATFORM: gettext_lazy("eHealth ou une mutualité"),
     NOBODY: gettext_lazy("personne"),
 }
@@ -143,7 +144,9 @@ def _row(user: Any, states: dict[str, str], now: datetime) -> Row:
 
 
 def _acts(user: Any, checklist: Checklist) -> str:
-    """Who moves first: a manager invites and pre-fills, the owner does what only the owner may."""
+    """Who moves first: a manager invites and pre-fills, the owner does what only the owner may. When all the
+    rest waits, the colleague who can be asked comes before the platform that goes on by itself.
+    """
     undone = [line.item for line in checklist.blocking if line.state in (TODO, PROBLEM)]
     if checklist.ready:
         return NOBODY
@@ -151,7 +154,10 @@ def _acts(user: Any, checklist: Checklist) -> str:
         return OWNER if user.invited else MANAGER
     if any(item.owner_only for item in undone):
         return OWNER
-    return MANAGER if undone else PLATFORM
+    if undone:
+        return MANAGER
+    awaited = {line.item.waits_for for line in checklist.blocking if line.state == WAITING}
+    return COLLEAGUE if COLLEAGUE in awaited else PLATFORM
 
 
 def _cell(state: str) -> Cell:

@@ -35,9 +35,9 @@ from django.db.models.functions import Now, TruncDate
 from django.utils.translation import gettext_lazy as _
 
 from accounts.models import Licence, PersonalKey, RoleGrant, SectionReview, User
-from billing.models import able_to_supervise
+from billing.models import FinancialSettings, able_to_supervise
 from ehealth.models import EdmgRegistration, Keystore, Mailbox, Mutuality
-from medisetup.item import BLOCKING, DONE, NOT_APPLICABLE, RECOMMENDED, Item
+from medisetup.item import BLOCKING, COLLEAGUE, DONE, NOT_APPLICABLE, RECOMMENDED, Item
 from practitioners.models import Address, Practitioner, Telecom
 from practitioners.reference import HOUSE, NOT_CAREGIVERS, PHYSICIAN, professions
 
@@ -218,7 +218,7 @@ def connection_item() -> Item:
 
 def finance_items() -> list[Item]:
     account, supervisor = "practitioner__financial__", "practitioner__financial__supervisor__"
-    needed = ("bce", "iban", "bic", "convention")
+    needed = FinancialSettings.NEEDED
     able = able_to_supervise(supervisor)
     complete = able & filled(f"{supervisor}financial__", *needed)
     return [
@@ -231,6 +231,8 @@ def finance_items() -> list[Item]:
             applies=IS_PHYSICIAN,
             done=~IS_TRAINEE & filled(account, *needed)
             | IS_TRAINEE & complete & filled(account, "convention"),
+            waiting=IS_TRAINEE & able & filled(account, "convention"),
+            waits_for=COLLEAGUE,
         ),
         Item(
             "R13",
@@ -242,6 +244,7 @@ def finance_items() -> list[Item]:
             done=complete,
             problem=Q(**{f"{account}supervisor__isnull": False}) & ~able,
             waiting=able,
+            waits_for=COLLEAGUE,
         ),
         Item(
             "R14",

@@ -111,6 +111,18 @@ def test_account_and_bce_of_a_trainee_follow_the_supervisor(signed_in) -> None:
     assert "0100.456.762" not in client.get(url(trainee.user)).content.decode()
 
 
+def test_the_page_names_the_supervisor_whose_own_data_is_incomplete(signed_in) -> None:
+    senior = FinancialFactory().practitioner
+    trainee = PractitionerFactory(trainee=True, user__practice=senior.practice)
+    FinancialFactory(practitioner=trainee, iban="", bic="", bic_source="", bce="", supervisor=senior)
+    client, said = signed_in(trainee.user), f"{senior.user.get_full_name()}, votre maître de stage"
+    assert said not in client.get(url(trainee.user)).content.decode()
+    FinancialSettings.objects.filter(practitioner=senior).update(convention="")
+    assert said in client.get(url(trainee.user)).content.decode()
+    FinancialSettings.objects.filter(practitioner=senior).delete()
+    assert said in client.get(url(trainee.user)).content.decode()
+
+
 def test_a_supervisor_is_an_active_recognised_doctor_of_the_practice(signed_in) -> None:
     trainee = PractitionerFactory(trainee=True)
     practice = trainee.practice

@@ -19,12 +19,15 @@ from accounts import emails
 from accounts.access import Forbidden, visible_users
 from accounts.actions import invitations
 from accounts.models import AuditEvent, Mail, User
+from billing.models import FinancialSettings
 from medisetup import reminders
 from medisetup.practice_board import ACTORS, BoardFilter, board, totals
 from medisetup.readiness import items
 from medisetup.sheets import neutral
 from tests.accounts.factories import PracticeFactory, UserFactory
+from tests.cast import ready_doctor
 from tests.client import CheckingClient
+from tests.ehealth.factories import KeystoreFactory
 from tests.practitioners.factories import PractitionerFactory
 
 Open = Callable[[User], CheckingClient]
@@ -44,6 +47,22 @@ def doctor(manager: User, **facts: object) -> User:
 def acts(user: User) -> str:
     (row,) = board(User.objects.get_queryset().filter(pk=user.pk), timezone.now())
     return row.acts
+
+
+def waiting_trainee(manager: User) -> User:
+    """Everything is there but the financial data of the supervisor."""
+    supervisor = PractitionerFactory(user__practice=manager.practice)
+    trainee = ready_doctor(trainee=True, user__practice=manager.practice)
+    FinancialSettings.objects.filter(practitioner__user=trainee).update(
+        supervisor=supervisor, iban="", bic="", bic_source="", bce=""
+    )
+    KeystoreFactory(user=trainee)
+    return trainee
+
+
+def test_a_trainee_who_has_done_everything_waits_for_a_colleague(manager: User) -> None:
+    assert acts(waiting_trainee(manager)) == "colleague"
+    assert names(manager, acts="colleague") and not names(manager, acts="platform")
 
 
 def names(manager: User, **query: str) -> list[str]:

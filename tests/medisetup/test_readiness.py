@@ -11,6 +11,7 @@ from allauth.mfa.models import Authenticator
 from django.utils import timezone
 
 from accounts.models import Licence, PersonalKey, SectionReview, User
+from billing.models import FinancialSettings
 from ehealth.models import EdmgRegistration, Keystore, Mailbox
 from medisetup.checklist import checklist
 from medisetup.item import DONE, NOT_APPLICABLE, PROBLEM, TODO, WAITING
@@ -96,7 +97,6 @@ def falls_back() -> list[Any]:
     from allauth.account.models import EmailAddress
 
     from accounts.models import RoleGrant
-    from billing.models import FinancialSettings
     from practitioners.models import Address, Telecom
 
     past = timezone.now() - timedelta(days=31)
@@ -159,7 +159,11 @@ def test_a_trainee_leans_on_the_supervisor() -> None:
     settings.supervisor = supervisor
     settings.save()
     assert (states(trainee.user)["R12"], states(trainee.user)["R13"]) == (DONE, DONE)
+    FinancialSettings.objects.filter(practitioner=supervisor).update(convention="")
+    assert (states(trainee.user)["R12"], states(trainee.user)["R13"]) == (WAITING, WAITING)
     supervisor.financial.delete()
+    assert (states(trainee.user)["R12"], states(trainee.user)["R13"]) == (WAITING, WAITING)
+    FinancialSettings.objects.filter(practitioner=trainee).update(convention="")
     assert (states(trainee.user)["R12"], states(trainee.user)["R13"]) == (TODO, WAITING)
     User.objects.filter(pk=supervisor.user.pk).update(is_active=False)
     assert states(trainee.user)["R13"] == PROBLEM
