@@ -253,7 +253,7 @@ def finance_items() -> list[Item]:
             _("Facturer au forfait"),
             "practitioners:general",
             applies=IS_HOUSE,
-            done=practitioner(house_contact__isnull=False)
+            done=practitioner(house_contact__is_active=True)
             & filled("practitioner__", "house_nihii", "house_contact_ssin")
             & filled(account, "bce", "iban", "bic"),
         ),
@@ -305,7 +305,7 @@ def recommended_items() -> list[Item]:
             _("Décider de la récupération automatique"),
             _("Recevoir vos messages eHealthBox"),
             "ehealth:mailbox",
-            applies=CAREGIVER,
+            applies=IS_PHYSICIAN,
             done=Exists(of_user(Mailbox, auto__isnull=False)),
             owner_only=True,
         ),

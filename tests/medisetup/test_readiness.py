@@ -175,6 +175,25 @@ def test_a_receptionist_has_no_practice_of_her_own() -> None:
     assert {"R07", "R08", "R09", "R10", "R11", "R12", "R16", "R18"} <= found
 
 
+def test_the_contact_of_a_house_must_still_be_there() -> None:
+    contact = UserFactory()
+    house = PractitionerFactory(
+        blank=True, user__practice=contact.practice, profession="orgprimaryhealthcarecenter",
+        house_nihii="89990165111", house_contact_ssin="82110297684", house_contact=contact,
+    )  # fmt: skip
+    FinancialFactory(practitioner=house)
+    assert states(house.user)["R14"] == DONE
+    User.objects.filter(pk=contact.pk).update(is_active=False)
+    assert states(house.user)["R14"] == TODO
+
+
+def test_who_can_have_no_keystore_is_not_asked_about_the_healthbox() -> None:
+    nurse = PractitionerFactory(profession="persnurse").user
+    assert (states(nurse)["R11"], states(nurse)["R17"]) == (NOT_APPLICABLE, NOT_APPLICABLE)
+    assert states(nurse)["R07"] != NOT_APPLICABLE
+    assert states(PractitionerFactory().user)["R17"] == TODO
+
+
 def test_what_others_prefilled_blocks_until_confirmed() -> None:
     user = ready_doctor()
     now = timezone.now()
