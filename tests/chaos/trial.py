@@ -206,6 +206,25 @@ def wait_until(done: Callable[[], object], seconds: float, *, strict: bool = Tru
     return True
 
 
+def finish(stack: Stack, *doctors: Doctor) -> None:
+    """Wait until everything was answered, as a supervisor and the hours after would see to it.
+
+    A call that a busy machine makes too slow is tried again minutes later, so time has to pass here too.
+    """
+
+    def over() -> bool:
+        stack.look_after()
+        pass_time()
+        return all(map(is_over, doctors))
+
+    if not wait_until(over, RECOVERY_SECONDS, strict=False):
+        rows = EdmgRegistration.objects.filter(user__in=[doctor.user for doctor in doctors])
+        facts = rows.values_list(
+            "mutuality", "state", "result_code", "attempts", "next_attempt_at", "lease_until"
+        )
+        raise AssertionError("\n".join(["it never came", *map(str, facts)]))
+
+
 def figures(trials: list[Trial], seed: str) -> str:
     """The line to quote."""
     seconds = sorted(trial.seconds for trial in trials)
