@@ -221,7 +221,7 @@ def _put_off(mail: Mail, now: datetime, error: Exception) -> None:
 
 def open_content(mail: Mail) -> Content:
     """The sealed content of a mail that still waits."""
-    return Content(**json.loads(sealer().open(mail.content, **_place(mail))))
+    return Content(**json.loads(sealer().open(bytes(mail.content or b""), **_place(mail))))
 
 
 def _place(mail: Mail) -> dict[str, Any]:

@@ -23,6 +23,7 @@ from accounts import audit, kept
 from accounts.actions import factor
 from accounts.models import PersonalKey
 from accounts.origin import RequestFacts, current_request
+from accounts.signed_request import SignedRequest, is_signed
 
 GetResponse = Callable[[HttpRequest], HttpResponse]
 # Rewriting the session at each request would write a row per page.
@@ -40,7 +41,8 @@ def client_address(request: HttpRequest) -> str:
     ]
     if count and len(forwarded) >= count:
         return forwarded[-count]
-    return request.META.get("REMOTE_ADDR", "")
+    address: str = request.META.get("REMOTE_ADDR", "")
+    return address
 
 
 def shortened(address: str) -> str:
@@ -96,7 +98,7 @@ class SessionLimits:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
-        if request.user.is_authenticated:
+        if is_signed(request):
             now = int(time.time())
             began = request.session.setdefault("began_at", now)
             seen = request.session.setdefault("seen_at", now)
@@ -107,7 +109,7 @@ class SessionLimits:
                 request.session["seen_at"] = now
         return self.get_response(request)
 
-    def end(self, request: HttpRequest) -> None:
+    def end(self, request: SignedRequest) -> None:
         user = request.user
         with transaction.atomic():
             audit.record("account:session:ended", actor=user, subject=user, reason="limit")
@@ -123,7 +125,7 @@ class SessionLimits:
         if owner is None:
             return None
         messages.info(request, _("Votre session a pris fin. Reconnectez-vous pour continuer."))
-        if request.method == "POST" and hasattr(form, "secret_fields"):
+        if request.method == "POST" and form is not None and hasattr(form, "secret_fields"):
             kept.keep(request, owner=owner.uuid, secret=form.secret_fields())
         return None
 
@@ -141,7 +143,7 @@ class Gate:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
-        if not request.user.is_authenticated or request.path.startswith(ALWAYS_OPEN):
+        if not is_signed(request) or request.path.startswith(ALWAYS_OPEN):
             return self.get_response(request)
         target = self.missing(request)
         if target is None:
@@ -150,7 +152,7 @@ class Gate:
             return JsonResponse({"code": "key_required"}, status=403)
         return redirect(with_next(reverse(target), request))
 
-    def missing(self, request: HttpRequest) -> str | None:
+    def missing(self, request: SignedRequest) -> str | None:
         """The page to send to, or None when nothing is missing."""
         user = request.user
         if user.password_own_at is None and user.has_usable_password():
@@ -161,7 +163,7 @@ class Gate:
             return "accounts:factor_prove" if factor.is_active(user) else "accounts:factor"
         return None if request.path.startswith(KEY_PAGES) else self.missing_key(request)
 
-    def missing_key(self, request: HttpRequest) -> str | None:
+    def missing_key(self, request: SignedRequest) -> str | None:
         key = PersonalKey.objects.live().filter(user=request.user).first()
         if key is None:
             return "accounts:key"

@@ -6,7 +6,7 @@ A section subclasses `SectionForm` (fields, `initial_for`) and `SectionView` (na
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Generic, TypeVar
 from uuid import UUID
 
 from django import forms
@@ -24,7 +24,9 @@ from accounts import kept
 from accounts.access import Forbidden, subject_or_404
 from accounts.actions.sections import StaleSection
 from accounts.fields import JudgedField
+from accounts.forms.declared import choices_of
 from accounts.models import SectionReview, User
+from accounts.signed_request import SignedRequest, is_signed
 from accounts.signin import ask_second_proof, proved_recently
 
 
@@ -36,7 +38,7 @@ def in_words(field: forms.Field, value: Any) -> str:
     shown = list(shown) if isinstance(shown, (list, tuple)) else [shown]
     texts = ["" if item is None else str(item) for item in shown]
     if isinstance(field, forms.ChoiceField):
-        labels = {str(key): str(label) for key, label in field.choices}
+        labels = {str(key): str(label) for key, label in choices_of(field)}
         texts = [labels.get(text, _("N'est plus proposé")) for text in texts if text]
     return ", ".join(texts)
 
@@ -95,13 +97,17 @@ class SectionForm(forms.Form):
         ]
 
 
-class SectionView(View):
+FormT = TypeVar("FormT", bound=SectionForm)
+
+
+class SectionView(View, Generic[FormT]):
     """GET shows the form; POST validates, calls the action, goes back to the checklist.
 
     404 when the subject is not visible, 403 without the right, 409 when the section changed meanwhile.
     """
 
-    form_class: ClassVar[type[SectionForm]]
+    request: SignedRequest
+    form_class: type[FormT]
     template_name: ClassVar[str] = "sections/section.html"
     title: ClassVar[str | Promise]
     button: ClassVar[str | Promise]
@@ -112,17 +118,17 @@ class SectionView(View):
 
     def setup(self, request: HttpRequest, *args: Any, **kwargs: Any) -> None:
         super().setup(request, *args, **kwargs)
-        if request.user.is_authenticated:
+        if is_signed(request):
             self.subject = subject_or_404(request.user, kwargs["uuid"])
 
     @property
     def is_owner(self) -> bool:
         return self.subject.pk == self.request.user.pk
 
-    def form(self, data: Any = None, files: Any = None) -> SectionForm:
+    def form(self, data: Any = None, files: Any = None) -> FormT:
         return self.form_class(data, files, subject=self.subject, actor=self.request.user)
 
-    def get(self, request: HttpRequest, uuid: UUID) -> HttpResponse:
+    def get(self, request: SignedRequest, uuid: UUID) -> HttpResponse:
         typed = kept.give_back(request, owner=request.user.uuid)
         return self.restored(typed) if typed else self.page(self.form())
 
@@ -137,11 +143,11 @@ class SectionView(View):
             ),
         )
 
-    def needs_second_proof(self, form: SectionForm) -> bool:
+    def needs_second_proof(self, form: FormT) -> bool:
         """Whether this save asks for a password given in the last ten minutes (security SR-14)."""
         return False
 
-    def post(self, request: HttpRequest, uuid: UUID) -> HttpResponse:
+    def post(self, request: SignedRequest, uuid: UUID) -> HttpResponse:
         if self.owner_only and not self.is_owner:
             raise Forbidden(self.form_class.section)
         form = self.form(request.POST, request.FILES)
@@ -155,7 +161,7 @@ class SectionView(View):
             return self.conflict(form, stale.review)
         return (form.errors and self.page(form, status=422)) or self.done()
 
-    def save(self, form: SectionForm) -> None:
+    def save(self, form: FormT) -> None:
         """Call the section's action. What it refuses for a field goes to `form.add_error`."""
         type(self).action(
             user=self.subject,
@@ -172,16 +178,17 @@ class SectionView(View):
     def done_url(self) -> str:
         return reverse("home") if self.is_owner else reverse("person", args=[self.subject.uuid])
 
-    def conflict(self, form: SectionForm, review: SectionReview) -> HttpResponse:
+    def conflict(self, form: FormT, review: SectionReview) -> HttpResponse:
         fresh = self.form(self.request.POST, self.request.FILES)
         if fresh.repeats_what_is_stored():
             return self.done()
-        fresh.data = fresh.data.copy()
-        fresh.data["version"] = review.version
+        posted = self.request.POST.copy()
+        posted["version"] = str(review.version)
+        fresh.data = posted
         fresh.is_valid()
         return self.page(fresh, status=409, conflict=True, comparison=fresh.comparison())
 
-    def page(self, form: SectionForm, *, status: int = 200, **extra: Any) -> HttpResponse:
+    def page(self, form: FormT, *, status: int = 200, **extra: Any) -> HttpResponse:
         review = form.review
         context = {
             "form": form,
@@ -195,6 +202,6 @@ class SectionView(View):
         } | self.context(form)
         return render(self.request, self.template_name, context | extra, status=status)
 
-    def context(self, form: SectionForm) -> dict[str, Any]:
+    def context(self, form: FormT) -> dict[str, Any]:
         """What the section's own template needs beyond the common part."""
         return {}

@@ -36,6 +36,7 @@ from accounts.forms.passwords import NewPasswordForm as ChosenPasswordForm
 from accounts.forms.passwords import current_password_field
 from accounts.identifiers import Invalid, canonical_login
 from accounts.models import User
+from accounts.signed_request import SignedRequest
 
 # Asking for a reset answers after this time, whether an account was found or not.
 RESET_ANSWER_SECONDS = 0.3
@@ -82,7 +83,7 @@ class Adapter(DefaultAccountAdapter):
         return False
 
     def _get_login_attempts_cache_key(self, request: HttpRequest, **credentials: Any) -> str:
-        typed = credentials.get("username", "")
+        typed: str = credentials.get("username", "")
         try:
             return canonical_login(typed)
         except Invalid:
@@ -120,7 +121,7 @@ class Adapter(DefaultAccountAdapter):
         """The password alone: the second factor was part of the sign-in."""
         return [{"id": "reauthenticate", "url": reverse("account_reauthenticate")}]
 
-    def logout(self, request: HttpRequest) -> None:
+    def logout(self, request: SignedRequest) -> None:
         with transaction.atomic():
             audit.record("account:session:ended", actor=request.user, subject=request.user)
         super().logout(request)
@@ -225,7 +226,7 @@ def proved_recently(request: HttpRequest) -> bool:
     return age < settings.ACCOUNT_REAUTHENTICATION_TIMEOUT
 
 
-def ask_second_proof(request: HttpRequest, *, secret: frozenset[str] = frozenset()) -> HttpResponse:
+def ask_second_proof(request: SignedRequest, *, secret: frozenset[str] = frozenset()) -> HttpResponse:
     """Go to the password page and back here; what was typed (but `secret` fields) waits, sealed."""
     if request.method == "POST":
         kept.keep(request, owner=request.user.uuid, secret=secret)
@@ -237,7 +238,7 @@ def second_proof_required(view: View) -> View:
     """A function view whose POST needs a password given in the last ten minutes (security SR-14)."""
 
     @wraps(view)
-    def guarded(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+    def guarded(request: SignedRequest, *args: Any, **kwargs: Any) -> HttpResponse:
         if request.method == "POST" and not proved_recently(request):
             return ask_second_proof(request)
         return view(request, *args, **kwargs)

@@ -11,10 +11,11 @@ from django.utils.translation import gettext_lazy
 
 from accounts.access import Capability, capabilities
 from accounts.fields import BceField, identifier_message
+from accounts.forms.declared import field_of, hide_optional
+from accounts.identifiers import Invalid
 from accounts.models import User
 from accounts.sections import SectionForm
 from billing.bank import BankAccount, account, is_belgian
-from billing.bank import Invalid as InvalidAccount
 from billing.fields import BicField, IbanField, bank_message
 from billing.models import AssistantsAccount, FinancialSettings, able_to_supervise
 from practitioners.models import Practitioner
@@ -34,7 +35,7 @@ def supervisors(trainee: Practitioner) -> Any:
     )
 
 
-class SupervisorField(forms.ModelChoiceField):
+class SupervisorField(forms.ModelChoiceField):  # type: ignore[type-arg]  # Django's takes none when it runs
     def label_from_instance(self, obj: Practitioner) -> str:
         return obj.user.get_full_name()
 
@@ -99,11 +100,10 @@ class FinancialForm(SectionForm):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        for name in ("bce", "convention", "convention_hours", "supervisor", "iban", "bic"):
-            self.fields[name].hide_optional = True
+        hide_optional(self, "bce", "convention", "convention_hours", "supervisor", "iban", "bic")
         self.practitioner = Practitioner.objects.select_related("user", "practice").get(user=self.subject)
         if self.is_trainee:
-            self.fields["supervisor"].queryset = supervisors(self.practitioner)
+            field_of(self, "supervisor", SupervisorField).queryset = supervisors(self.practitioner)
             self._drop(*self.OWN, *self.SHARED)
         else:
             self._drop("supervisor")
@@ -158,7 +158,7 @@ class FinancialForm(SectionForm):
             "bce": row.bce,
             "convention": row.convention or default,
             "convention_hours": row.convention_hours,
-            "supervisor": row.supervisor.uuid if row.supervisor_id else None,
+            "supervisor": row.supervisor.uuid if row.supervisor else None,
             "iban": row.iban,
             "bic": row.bic,
             "assistants_shared_iban": shared.iban if shared else "",
@@ -166,7 +166,7 @@ class FinancialForm(SectionForm):
         }
 
     def clean(self) -> dict[str, Any]:
-        values = super().clean()
+        values = self.cleaned_data
         self._clean_required(values)
         self._clean_owners_account(values)
         values["account"] = self._account(values, "iban", "bic")
@@ -210,7 +210,7 @@ class FinancialForm(SectionForm):
             return None
         try:
             return account(values[iban], values.get(bic) or "")
-        except InvalidAccount as error:
+        except Invalid as error:
             self.add_error(bic, bank_message(error.code))
             return None
 

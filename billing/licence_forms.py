@@ -27,8 +27,8 @@ class InvoiceForm(forms.Form):
 
 
 class PaymentForm(forms.Form):
-    def __init__(self, *args: Any, today: date, **kwargs: Any) -> None:
-        super().__init__(*args, auto_id="paid_%s", **kwargs)
+    def __init__(self, data: Any = None, *, today: date, initial: dict[str, Any] | None = None) -> None:
+        super().__init__(data, auto_id="paid_%s", initial=initial)
         self.fields["day"] = DayField(
             today=today, label=_("Date du paiement"), missing=_("Indiquez la date du paiement.")
         )

@@ -9,7 +9,7 @@ from uuid import UUID
 from django import forms
 from django.contrib import messages
 from django.core.paginator import Paginator
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import Http404, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils import timezone
@@ -22,6 +22,7 @@ from accounts.actions import licences
 from accounts.actions.licences import LicenceRefused
 from accounts.identifiers import format_nihii, nihii_identity
 from accounts.models import Licence, LicenceRequest, User
+from accounts.signed_request import SignedRequest
 from billing.licence_forms import InvoiceForm, PaymentForm
 from billing.licence_words import FILLED_IN, REFUSED, standing
 from practitioners.models import Practitioner
@@ -31,7 +32,7 @@ PER_PAGE = 50
 
 # --- the person's page ------------------------------------------------------------------------
 @require_http_methods(["GET", "POST"])
-def licence(request: HttpRequest, uuid: UUID) -> HttpResponse:
+def licence(request: SignedRequest, uuid: UUID) -> HttpResponse:
     """Owner and managers: what the licence is today, and the button that asks for a year."""
     subject = subject_or_404(request.user, uuid)
     practitioner = Practitioner.objects.filter(user=subject).first() or Practitioner()
@@ -40,7 +41,7 @@ def licence(request: HttpRequest, uuid: UUID) -> HttpResponse:
     return render(request, "billing/licence.html", licence_context(request, subject, practitioner))
 
 
-def _request_year(request: HttpRequest, subject: User, practitioner: Practitioner) -> HttpResponse:
+def _request_year(request: SignedRequest, subject: User, practitioner: Practitioner) -> HttpResponse:
     try:
         licences.request_year(user=subject, by=request.user, nihii=practitioner.nihii, now=timezone.now())
     except LicenceRefused as refused:
@@ -50,7 +51,7 @@ def _request_year(request: HttpRequest, subject: User, practitioner: Practitione
     return redirect("billing:licence", uuid=subject.uuid)
 
 
-def licence_context(request: HttpRequest, subject: User, practitioner: Practitioner) -> dict[str, Any]:
+def licence_context(request: SignedRequest, subject: User, practitioner: Practitioner) -> dict[str, Any]:
     today = timezone.localdate()
     row = Licence.objects.filter(user=subject).first()
     missing = licences.missing(user=subject, nihii=practitioner.nihii) if row else []
@@ -63,15 +64,15 @@ def licence_context(request: HttpRequest, subject: User, practitioner: Practitio
         "back_url": reverse("home") if is_owner else reverse("person", args=[subject.uuid]),
         "licence": row,
         "standing": standing(row, today=today) if row else None,
-        "known_before": bool(row)
+        "known_before": row is not None
         and row.state != Licence.State.ACTIVE
         and licences.had_provisional_before(row, numbers),
         "sent": sent_rows(subject, practitioner),
         "missing": [
             {"label": REFUSED[key], "url": reverse(FILLED_IN[key], args=[subject.uuid])} for key in missing
         ],
-        "may_request": bool(row) and not missing and not opened and licences.renewable(row, today),
-        "is_active": bool(row) and row.standing(today) == Licence.State.ACTIVE,
+        "may_request": row is not None and not missing and not opened and licences.renewable(row, today),
+        "is_active": row is not None and row.standing(today) == Licence.State.ACTIVE,
     }
 
 
@@ -87,7 +88,7 @@ def sent_rows(subject: User, practitioner: Practitioner) -> list[dict[str, Any]]
 
 # --- staff ------------------------------------------------------------------------------------
 @require_GET
-def queue(request: HttpRequest) -> HttpResponse:
+def queue(request: SignedRequest) -> HttpResponse:
     """Requests that wait for somebody of the portal, the oldest first."""
     require(request.user, Capability.ACTIVATE_LICENCE)
     rows = LicenceRequest.objects.filter(activated_at=None).select_related("licence__user")
@@ -106,7 +107,7 @@ def step(row: LicenceRequest) -> dict[str, str]:
     return {"next": _("À facturer"), "next_kind": "todo"}
 
 
-def waiting_of(request: HttpRequest, uuid: UUID) -> tuple[User, LicenceRequest]:
+def waiting_of(request: SignedRequest, uuid: UUID) -> tuple[User, LicenceRequest]:
     """The person, whose reading is written down, and the open request. 403 for others than staff."""
     require(request.user, Capability.ACTIVATE_LICENCE)
     subject = anybody_or_404(request.user, uuid)
@@ -117,14 +118,14 @@ def waiting_of(request: HttpRequest, uuid: UUID) -> tuple[User, LicenceRequest]:
 
 
 @require_GET
-def handle(request: HttpRequest, uuid: UUID) -> HttpResponse:
+def handle(request: SignedRequest, uuid: UUID) -> HttpResponse:
     """One request: what was sent, invoice, payment, activation."""
     subject, row = waiting_of(request, uuid)
     return _page(request, subject, row)
 
 
 def _page(
-    request: HttpRequest, subject: User, row: LicenceRequest, *, status: int = 200, **forms_: Any
+    request: SignedRequest, subject: User, row: LicenceRequest, *, status: int = 200, **forms_: Any
 ) -> HttpResponse:
     today = timezone.localdate()
     context = {
@@ -148,7 +149,7 @@ def _page(
 
 
 @require_POST
-def invoice(request: HttpRequest, uuid: UUID) -> HttpResponse:
+def invoice(request: SignedRequest, uuid: UUID) -> HttpResponse:
     """Number and date of the invoice."""
     subject, row = waiting_of(request, uuid)
     form = InvoiceForm(request.POST, today=timezone.localdate())
@@ -158,7 +159,7 @@ def invoice(request: HttpRequest, uuid: UUID) -> HttpResponse:
 
 
 @require_POST
-def payment(request: HttpRequest, uuid: UUID) -> HttpResponse:
+def payment(request: SignedRequest, uuid: UUID) -> HttpResponse:
     """The day the invoice was paid."""
     subject, row = waiting_of(request, uuid)
     form = PaymentForm(request.POST, today=timezone.localdate())
@@ -168,7 +169,7 @@ def payment(request: HttpRequest, uuid: UUID) -> HttpResponse:
 
 
 def _write(
-    request: HttpRequest,
+    request: SignedRequest,
     subject: User,
     form: forms.Form,
     action: Callable[..., None],
@@ -185,7 +186,7 @@ def _write(
 
 
 @require_POST
-def activate(request: HttpRequest, uuid: UUID) -> HttpResponse:
+def activate(request: SignedRequest, uuid: UUID) -> HttpResponse:
     """A year begins; owner and managers are told."""
     subject, row = waiting_of(request, uuid)
     try:

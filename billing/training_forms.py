@@ -12,6 +12,7 @@ from django.utils.translation import gettext_lazy
 from accounts import identifiers
 from accounts.actions.sections import section_version
 from accounts.fields import DayField, NihiiField
+from accounts.forms.declared import hide_optional
 from practitioners.forms import proposed_speciality
 from practitioners.models import Practitioner
 from practitioners.reference import competence_known, speciality_choices
@@ -56,7 +57,7 @@ class EndOfTrainingForm(forms.Form):
             "speciality": proposed_speciality(proposed) if proposed else "",
         }
         super().__init__(*args, **kwargs)
-        self.fields["speciality"].hide_optional = True  # type: ignore[attr-defined]
+        hide_optional(self, "speciality")
         self.fields["recognised_on"] = DayField(
             today=today, label=_("Agréé depuis le"), missing=_("Indiquez la date de l'agrément.")
         )
@@ -82,7 +83,7 @@ class EndOfTrainingForm(forms.Form):
         return number
 
     def clean(self) -> dict[str, Any]:
-        values = super().clean() or {}
+        values = self.cleaned_data
         if "nihii" in values and not values.get("speciality"):
             values["speciality"] = proposed_speciality(values["nihii"])
             if not values["speciality"]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from uuid import UUID
 
 from django.contrib import messages
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import Http404, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils import timezone
@@ -16,6 +16,7 @@ from accounts.access import subject_or_404
 from accounts.actions.sections import StaleSection
 from accounts.identifiers import format_nihii
 from accounts.models import Licence
+from accounts.signed_request import SignedRequest
 from billing import actions
 from billing.models import FinancialSettings
 from billing.training_forms import EndOfTrainingForm
@@ -25,7 +26,7 @@ from practitioners.reference import PHYSICIAN
 
 
 @require_http_methods(["GET", "POST"])
-def end_of_training(request: HttpRequest, uuid: UUID) -> HttpResponse:
+def end_of_training(request: SignedRequest, uuid: UUID) -> HttpResponse:
     """The owner, or a manager whose work the owner then confirms."""
     subject = subject_or_404(request.user, uuid)
     found = Practitioner.objects.filter(user=subject, profession=PHYSICIAN).select_related("user__practice")
@@ -41,7 +42,7 @@ def end_of_training(request: HttpRequest, uuid: UUID) -> HttpResponse:
     return _page(request, practitioner, form, status=422 if form.errors else 200)
 
 
-def _end(request: HttpRequest, practitioner: Practitioner, form: EndOfTrainingForm) -> bool:
+def _end(request: SignedRequest, practitioner: Practitioner, form: EndOfTrainingForm) -> bool:
     """Whether the training has ended, now or before; else the form says why not."""
     try:
         actions.end_training(user=practitioner.user, by=request.user, now=timezone.now(), **form.values())
@@ -69,7 +70,7 @@ def _end(request: HttpRequest, practitioner: Practitioner, form: EndOfTrainingFo
 
 
 def _page(
-    request: HttpRequest, practitioner: Practitioner, form: EndOfTrainingForm, *, status: int = 200
+    request: SignedRequest, practitioner: Practitioner, form: EndOfTrainingForm, *, status: int = 200
 ) -> HttpResponse:
     subject = practitioner.user
     settings = FinancialSettings.objects.filter(practitioner=practitioner).select_related("supervisor__user")

@@ -9,8 +9,9 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_GET
 
-from accounts.identifiers import format_bce
-from accounts.sections import SectionForm, SectionView
+from accounts.identifiers import Invalid, format_bce
+from accounts.sections import SectionView
+from accounts.signed_request import is_signed
 from billing import actions, bank
 from billing.fields import bank_message
 from billing.forms import FinancialForm
@@ -21,7 +22,7 @@ from practitioners.reference import HOUSE, PHYSICIAN
 ACCOUNTS = frozenset({"iban", "bic", "assistants_shared_iban", "assistants_shared_bic"})
 
 
-class Financial(SectionView):
+class Financial(SectionView[FinancialForm]):
     form_class = FinancialForm
     template_name = "billing/financial.html"
     title = gettext_lazy("Données financières")
@@ -31,16 +32,16 @@ class Financial(SectionView):
     def setup(self, request: HttpRequest, *args: Any, **kwargs: Any) -> None:
         super().setup(request, *args, **kwargs)
         if (
-            request.user.is_authenticated
+            is_signed(request)
             and not Practitioner.objects.filter(user=self.subject, profession__in=[PHYSICIAN, HOUSE]).exists()
         ):
             raise Http404
 
-    def needs_second_proof(self, form: SectionForm) -> bool:
+    def needs_second_proof(self, form: FinancialForm) -> bool:
         """An account is where the money goes."""
         return bool(ACCOUNTS.intersection(form.changed_data))
 
-    def context(self, form: SectionForm) -> dict[str, Any]:
+    def context(self, form: FinancialForm) -> dict[str, Any]:
         iban = form["iban"].value() if "iban" in form.fields else ""
         shared = form["assistants_shared_iban"].value() if "assistants_shared_iban" in form.fields else ""
         return {
@@ -57,7 +58,7 @@ class Financial(SectionView):
         """BIC and name of the bank for the page as it is drawn; empty when the IBAN is not valid."""
         try:
             number = bank.iban(text or "")
-        except bank.Invalid:
+        except Invalid:
             return {"bic": "", "name": ""}
         return {"bic": bank.derive_bic(number) or "", "name": bank.bank_name(number)}
 
@@ -101,8 +102,8 @@ def bic(request: HttpRequest) -> JsonResponse:
     """
     try:
         number = bank.iban(request.GET.get("iban", "")[:60])
-    except bank.Invalid as error:
-        return JsonResponse({"bic": "", "bank": "", "error": bank_message(error.code), "missing": False})
+    except Invalid as refused:
+        return JsonResponse({"bic": "", "bank": "", "error": bank_message(refused.code), "missing": False})
     found = bank.derive_bic(number) or ""
     error = "" if found else bank_message("bic_required")
     return JsonResponse({"bic": found, "bank": bank.bank_name(number), "error": error, "missing": not found})

@@ -11,6 +11,8 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from accounts.fields import DayField
+from accounts.forms.declared import hide_optional
+from accounts.identifiers import Invalid
 from billing import bank
 from billing.fields import BicField, IbanField, bank_message
 
@@ -29,14 +31,14 @@ class NewAccountForm(forms.Form):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.fields["iban"].widget.attrs["data-bic-url"] = reverse_lazy("billing:bic")
-        self.fields["bic"].hide_optional = True  # type: ignore[attr-defined]
+        hide_optional(self, "bic")
 
     def clean(self) -> dict[str, Any]:
-        values = super().clean() or {}
+        values = self.cleaned_data
         if values.get("iban"):
             try:
                 self.account = bank.account(values["iban"], values.get("bic") or "")
-            except bank.Invalid as error:
+            except Invalid as error:
                 self.add_error("bic", bank_message(error.code))
         return values
 
@@ -44,6 +46,6 @@ class NewAccountForm(forms.Form):
 class DayForm(forms.Form):
     """One day, of one mutuality's task."""
 
-    def __init__(self, *args: Any, code: str, label: str, today: date, **kwargs: Any) -> None:
-        super().__init__(*args, auto_id=f"%s_{code}", initial={"day": today}, **kwargs)
+    def __init__(self, data: Any = None, *, code: str, label: str, today: date) -> None:
+        super().__init__(data, auto_id=f"%s_{code}", initial={"day": today})
         self.fields["day"] = DayField(today=today, label=label, missing=_("Indiquez la date."))

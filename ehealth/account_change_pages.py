@@ -10,7 +10,7 @@ from typing import Any
 from uuid import UUID
 
 from django.contrib import messages
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import Http404, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils import timezone
@@ -23,6 +23,7 @@ from accounts import kept
 from accounts.access import Forbidden, subject_or_404
 from accounts.identifiers import format_nihii
 from accounts.models import User
+from accounts.signed_request import SignedRequest
 from accounts.signin import ask_second_proof, proved_recently
 from billing import bank
 from billing.models import FinancialSettings
@@ -53,7 +54,7 @@ REFUSED: dict[str, Promise] = {
 }
 
 
-def physician_or_404(request: HttpRequest, uuid: UUID) -> Practitioner:
+def physician_or_404(request: SignedRequest, uuid: UUID) -> Practitioner:
     """The doctor; the page does not exist for others."""
     subject = subject_or_404(request.user, uuid)
     row = Practitioner.objects.filter(user=subject, profession=PHYSICIAN).select_related("user__practice")
@@ -63,7 +64,7 @@ def physician_or_404(request: HttpRequest, uuid: UUID) -> Practitioner:
     return practitioner
 
 
-def own_or_403(request: HttpRequest, uuid: UUID) -> Practitioner:
+def own_or_403(request: SignedRequest, uuid: UUID) -> Practitioner:
     practitioner = physician_or_404(request, uuid)
     if practitioner.user_id != request.user.pk:
         raise Forbidden("account_change")
@@ -72,7 +73,7 @@ def own_or_403(request: HttpRequest, uuid: UUID) -> Practitioner:
 
 # --- the page ---------------------------------------------------------------------------------
 @require_http_methods(["GET", "POST"])
-def account_change(request: HttpRequest, uuid: UUID) -> HttpResponse:
+def account_change(request: SignedRequest, uuid: UUID) -> HttpResponse:
     """Where each mutuality pays now, what is to be told, and the form of a new account."""
     subject = physician_or_404(request, uuid).user
     if request.method == "POST":
@@ -90,7 +91,7 @@ def _empty_form(subject: User) -> NewAccountForm:
     return NewAccountForm(initial={"iban": own.iban, "bic": own.bic})
 
 
-def _post(request: HttpRequest, subject: User) -> HttpResponse:
+def _post(request: SignedRequest, subject: User) -> HttpResponse:
     """First post: the page that shows what will change. With `confirm`: the change itself."""
     if subject.pk != request.user.pk:
         raise Forbidden("account_change")
@@ -110,7 +111,7 @@ def _post(request: HttpRequest, subject: User) -> HttpResponse:
     return redirect("ehealth:account_change", uuid=subject.uuid)
 
 
-def _check(request: HttpRequest, subject: User, form: NewAccountForm) -> HttpResponse:
+def _check(request: SignedRequest, subject: User, form: NewAccountForm) -> HttpResponse:
     accounts = change_actions.accounts_in_force(subject)
     rows = [
         {"key": str(Mutuality(code).label), "value": _shown(iban, is_owner=True)}
@@ -132,7 +133,7 @@ def spelled(iban: str, bic: str) -> str:
 
 
 def _page(
-    request: HttpRequest,
+    request: SignedRequest,
     subject: User,
     form: NewAccountForm,
     *,
@@ -214,19 +215,19 @@ def _day_form(code: str, *, confirming: bool, data: Any = None) -> DayForm:
 
 # --- the steps --------------------------------------------------------------------------------
 @require_POST
-def sent(request: HttpRequest, uuid: UUID, code: str) -> HttpResponse:
+def sent(request: SignedRequest, uuid: UUID, code: str) -> HttpResponse:
     """The owner has sent the letter."""
     return _step(request, uuid, code, change_actions.mark_sent, confirming=False)
 
 
 @require_POST
-def confirmed(request: HttpRequest, uuid: UUID, code: str) -> HttpResponse:
+def confirmed(request: SignedRequest, uuid: UUID, code: str) -> HttpResponse:
     """The mutuality has answered that it pays on the new account."""
     return _step(request, uuid, code, change_actions.mark_confirmed, confirming=True)
 
 
 def _step(
-    request: HttpRequest, uuid: UUID, code: str, action: Callable[..., Any], *, confirming: bool
+    request: SignedRequest, uuid: UUID, code: str, action: Callable[..., Any], *, confirming: bool
 ) -> HttpResponse:
     subject = own_or_403(request, uuid).user
     form = _day_form(code, confirming=confirming, data=request.POST)
@@ -255,7 +256,7 @@ def _step(
 
 
 @require_POST
-def give_up(request: HttpRequest, uuid: UUID) -> HttpResponse:
+def give_up(request: SignedRequest, uuid: UUID) -> HttpResponse:
     """Nothing was sent yet: the change is put away."""
     subject = own_or_403(request, uuid).user
     try:
@@ -268,7 +269,7 @@ def give_up(request: HttpRequest, uuid: UUID) -> HttpResponse:
 
 
 @require_GET
-def letter(request: HttpRequest, uuid: UUID, code: str) -> HttpResponse:
+def letter(request: SignedRequest, uuid: UUID, code: str) -> HttpResponse:
     """The letter to one mutuality, in the doctor's language, for paper. The owner's alone."""
     practitioner = own_or_403(request, uuid)
     tasks = AccountChangeTask.objects.filter(change__user=practitioner.user, change__ended_at=None)

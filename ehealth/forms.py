@@ -13,6 +13,8 @@ from django.utils import timezone
 from django.utils.translation import get_language, gettext_lazy
 from django.utils.translation import gettext as _
 
+from accounts.forms.declared import field_of, hide_optional
+from accounts.identifiers import Invalid
 from accounts.models import User
 from accounts.sections import SectionForm
 from billing import bank
@@ -94,8 +96,8 @@ class KeystoreForm(SectionForm):
 class ReconnectForm(forms.Form):
     keystore_password = PasswordField()
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, auto_id="reconnect_%s", **kwargs)
+    def __init__(self, data: Any = None) -> None:
+        super().__init__(data, auto_id="reconnect_%s")
 
 
 @dataclass(frozen=True)
@@ -142,8 +144,8 @@ class EdmgForm(SectionForm):
                 label=gettext_lazy("Compte bancaire (IBAN)"), required=False
             )
             self.fields[f"bic_{code}"] = BicField(label="BIC", required=False)
+        hide_optional(self, *self.fields)
         for name, field in self.fields.items():
-            field.hide_optional = True
             if name.startswith("iban"):
                 field.widget.attrs["data-bic-url"] = reverse_lazy("billing:bic")
 
@@ -175,12 +177,12 @@ class EdmgForm(SectionForm):
 
     def clean(self) -> dict[str, Any]:
         """`accounts`: one per mutuality. Fields that the page hides are cleared, whatever was posted."""
-        values = super().clean() or {}
+        values = self.cleaned_data
         same = values.get("same_account")
         shown = [("iban", "bic")] if same else [(f"iban_{code}", f"bic_{code}") for code in self.codes]
         used = {name for pair in shown for name in pair}
         for name in [name for name in self.fields if name.startswith(("iban", "bic")) and name not in used]:
-            self._errors.pop(name, None)  # type: ignore[union-attr]
+            self.errors.pop(name, None)
             values[name] = ""
         judged = [self._account(values, *pair) for pair in shown]
         values["accounts"] = dict(zip(self.codes, judged * len(self.codes) if same else judged, strict=True))
@@ -211,7 +213,7 @@ class EdmgForm(SectionForm):
             return None
         try:
             return bank.account(values[iban], values.get(bic) or "")
-        except bank.Invalid as error:
+        except Invalid as error:
             self.add_error(bic, bank_message(error.code))
             return None
 
@@ -259,7 +261,7 @@ def known_bank(text: str | None) -> dict[str, str]:
     """BIC and name of the bank for the page as it is drawn; empty when the IBAN is not valid."""
     try:
         number = bank.iban(str(text or ""))
-    except bank.Invalid:
+    except Invalid:
         return {"bic": "", "name": ""}
     return {"bic": bank.derive_bic(number) or "", "name": bank.bank_name(number)}
 
@@ -283,10 +285,9 @@ class ExchangeFilter(forms.Form):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        for field in self.fields.values():
-            field.hide_optional = True
+        hide_optional(self, *self.fields)
         services = [(name, label) for name, label in words.SERVICES.items()]
-        self.fields["service"].choices = [("", _("Tous")), *services]
+        field_of(self, "service", forms.ChoiceField).choices = [("", _("Tous")), *services]
 
     def apply(self, rows: QuerySet[Exchange]) -> QuerySet[Exchange]:
         """The rows that match; what cannot be read narrows nothing."""

@@ -6,7 +6,7 @@ from typing import Any
 from uuid import UUID
 
 from django.core.paginator import Paginator
-from django.http import HttpRequest, HttpResponse, HttpResponseBadRequest
+from django.http import HttpResponse, HttpResponseBadRequest
 from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils import timezone
@@ -15,6 +15,7 @@ from django.views.decorators.http import require_GET, require_POST
 from accounts import access
 from accounts.access import Capability, Forbidden, subject_or_404
 from accounts.models import User
+from accounts.signed_request import SignedRequest
 from ehealth import presenters
 from ehealth.actions import checks
 from ehealth.forms import ExchangeFilter
@@ -26,14 +27,14 @@ EXCHANGES_PER_PAGE = 50
 
 # --- « Tester ma configuration » --------------------------------------------------------------
 @require_GET
-def checks_page(request: HttpRequest, uuid: UUID) -> HttpResponse:
+def checks_page(request: SignedRequest, uuid: UUID) -> HttpResponse:
     """One button per capability for the owner; the last results for who helps."""
     subject = subject_or_404(request.user, uuid)
     return render(request, "ehealth/checks.html", checks_context(subject, request.user))
 
 
 @require_GET
-def checks_state(request: HttpRequest, uuid: UUID) -> HttpResponse:
+def checks_state(request: SignedRequest, uuid: UUID) -> HttpResponse:
     """The fragment with the results, while one is under way."""
     subject = subject_or_404(request.user, uuid)
     return render(request, "ehealth/checks_fragment.html", checks_context(subject, request.user))
@@ -54,7 +55,7 @@ def checks_context(subject: User, reader: User) -> dict[str, Any]:
 
 
 @require_POST
-def run_checks(request: HttpRequest, uuid: UUID) -> HttpResponse:
+def run_checks(request: SignedRequest, uuid: UUID) -> HttpResponse:
     """Ask for one capability, or for all that change nothing at the platform."""
     subject = subject_or_404(request.user, uuid)
     asked = request.POST.get("capability", "")
@@ -67,7 +68,7 @@ def run_checks(request: HttpRequest, uuid: UUID) -> HttpResponse:
 
 # --- exchanges --------------------------------------------------------------------------------
 @require_GET
-def exchanges(request: HttpRequest, uuid: UUID) -> HttpResponse:
+def exchanges(request: SignedRequest, uuid: UUID) -> HttpResponse:
     """What was exchanged for one person: for the owner, and for the portal's staff."""
     subject = _reader_of_exchanges(request.user, uuid)
     rows = Exchange.objects.filter(user=subject)
@@ -84,13 +85,13 @@ def _reader_of_exchanges(reader: User, uuid: UUID) -> User:
 
 
 @require_GET
-def all_exchanges(request: HttpRequest) -> HttpResponse:
+def all_exchanges(request: SignedRequest) -> HttpResponse:
     """What was exchanged for everybody, without names: how the platform does."""
     access.require(request.user, Capability.SEE_PLATFORM)
     return _log(request, Exchange.objects.all(), {"open_endpoints": presenters.open_endpoints()})
 
 
-def _log(request: HttpRequest, rows: Any, context: dict[str, Any]) -> HttpResponse:
+def _log(request: SignedRequest, rows: Any, context: dict[str, Any]) -> HttpResponse:
     chosen = ExchangeFilter(request.GET)
     page = Paginator(chosen.apply(rows).order_by("-started_at", "-id"), EXCHANGES_PER_PAGE).get_page(
         request.GET.get("page")

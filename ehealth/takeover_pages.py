@@ -7,7 +7,7 @@ from uuid import UUID
 from django import forms
 from django.contrib import messages
 from django.contrib.auth import authenticate
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpResponse
 from django.shortcuts import redirect, render
 from django.utils import timezone
 from django.utils.formats import date_format
@@ -22,6 +22,7 @@ from accounts.actions import factor
 from accounts.forms.passwords import current_password_field
 from accounts.identifiers import Invalid, canonical_login
 from accounts.models import User
+from accounts.signed_request import SignedRequest
 from accounts.signin import account_of, ask_second_proof, proved_recently
 from billing.takeover import NotProved, note_refusal, take_over
 from ehealth.models import Keystore
@@ -57,7 +58,7 @@ class ProofForm(forms.Form):
 
 @sensitive_post_parameters("password", "code")
 @require_http_methods(["GET", "POST"])
-def takeover(request: HttpRequest, uuid: UUID) -> HttpResponse:
+def takeover(request: SignedRequest, uuid: UUID) -> HttpResponse:
     """Owner only. The password of this account is asked first (security SR-14), then the other's."""
     subject = subject_or_404(request.user, uuid)
     if subject.pk != request.user.pk:
@@ -71,7 +72,7 @@ def takeover(request: HttpRequest, uuid: UUID) -> HttpResponse:
     return render(request, "ehealth/takeover.html", {"form": form, "subject": subject}, status=status)
 
 
-def _try(request: HttpRequest, form: ProofForm) -> bool:
+def _try(request: SignedRequest, form: ProofForm) -> bool:
     """Whether the data is here now; otherwise the form says that it is not, never why."""
     login = form.cleaned_data["login"]
     if not _may_try(request.user, login):
@@ -112,7 +113,7 @@ def _may_try(user: User, login: str) -> bool:
     return mine and throttle.allow("takeover_of", key, TRIES_OF_LOGIN, TRIES_SECONDS)
 
 
-def _tell(request: HttpRequest, first: User) -> None:
+def _tell(request: SignedRequest, first: User) -> None:
     messages.success(request, _("Vos données sont reprises. Vérifiez chaque partie avant de continuer."))
     keystore = Keystore.objects.in_force().filter(user=first).first()
     if keystore:

@@ -17,7 +17,8 @@ from django.views.decorators.http import require_GET, require_POST
 
 from accounts.access import Forbidden, subject_or_404
 from accounts.models import User
-from accounts.sections import SectionForm, SectionView
+from accounts.sections import FormT, SectionView
+from accounts.signed_request import SignedRequest, is_signed
 from accounts.signin import ask_second_proof, proved_recently
 from ehealth import conditions, presenters, words
 from ehealth.actions import connection, edmg
@@ -31,19 +32,19 @@ REFRESH_SECONDS = 2
 PASSWORD_CODES = ("wrong_password", "too_many_tries")
 
 
-class PhysicianSection(SectionView):
+class PhysicianSection(SectionView[FormT]):
     """Only physicians have a keystore and an eDMG; the page does not exist for others."""
 
     owner_only = True
 
     def setup(self, request: HttpRequest, *args: Any, **kwargs: Any) -> None:
         super().setup(request, *args, **kwargs)
-        if request.user.is_authenticated:
+        if is_signed(request):
             practitioner = getattr(self.subject, "practitioner", None)
             if practitioner is None or practitioner.profession != PHYSICIAN:
                 raise Http404
 
-    def needs_second_proof(self, form: SectionForm) -> bool:
+    def needs_second_proof(self, form: FormT) -> bool:
         return True
 
 
@@ -68,14 +69,14 @@ UPLOAD_ERRORS = (
 )
 
 
-class Connection(PhysicianSection):
+class Connection(PhysicianSection[KeystoreForm]):
     form_class = KeystoreForm
     template_name = "ehealth/connection.html"
     title = gettext_lazy("Connexion eHealth")
     button = gettext_lazy("Se connecter à eHealth")
     action = staticmethod(connection.store)
 
-    def save(self, form: SectionForm) -> None:
+    def save(self, form: KeystoreForm) -> None:
         try:
             super().save(form)
         except UPLOAD_ERRORS as error:
@@ -88,7 +89,7 @@ class Connection(PhysicianSection):
         )
         return redirect("ehealth:connection", uuid=self.subject.uuid)
 
-    def context(self, form: SectionForm) -> dict[str, Any]:
+    def context(self, form: KeystoreForm) -> dict[str, Any]:
         return connection_context(self.subject, owner=self.is_owner) | {
             "reconnect_form": ReconnectForm(),
             "owner_only_title": _("Seul le titulaire peut connecter son trousseau"),
@@ -112,7 +113,7 @@ def connection_context(subject: User, *, owner: bool) -> dict[str, Any]:
 
 
 @require_GET
-def connection_state(request: HttpRequest, uuid: UUID) -> HttpResponse:
+def connection_state(request: SignedRequest, uuid: UUID) -> HttpResponse:
     """The fragment of the connection page, while a test runs."""
     subject = subject_or_404(request.user, uuid)
     context = connection_context(subject, owner=subject.pk == request.user.pk)
@@ -120,7 +121,7 @@ def connection_state(request: HttpRequest, uuid: UUID) -> HttpResponse:
 
 
 @require_POST
-def reconnect(request: HttpRequest, uuid: UUID) -> HttpResponse:
+def reconnect(request: SignedRequest, uuid: UUID) -> HttpResponse:
     """The stored file again, with its password."""
     subject = subject_or_404(request.user, uuid)
     if subject.pk != request.user.pk:
@@ -138,21 +139,21 @@ def reconnect(request: HttpRequest, uuid: UUID) -> HttpResponse:
     return redirect("ehealth:connection", uuid=uuid)
 
 
-def _page_of_reconnect(request: HttpRequest, uuid: UUID, form: ReconnectForm) -> HttpResponse:
+def _page_of_reconnect(request: SignedRequest, uuid: UUID, form: ReconnectForm) -> HttpResponse:
     view = Connection()
     view.setup(request, uuid=uuid)
     return view.page(view.form(), status=422, reconnect_form=form)
 
 
 @require_POST
-def retry_test(request: HttpRequest, uuid: UUID) -> HttpResponse:
+def retry_test(request: SignedRequest, uuid: UUID) -> HttpResponse:
     subject = subject_or_404(request.user, uuid)
     connection.retry_test(user=subject, by=request.user, now=timezone.now())
     return redirect("ehealth:connection", uuid=uuid)
 
 
 @require_POST
-def disconnect(request: HttpRequest, uuid: UUID) -> HttpResponse:
+def disconnect(request: SignedRequest, uuid: UUID) -> HttpResponse:
     subject = subject_or_404(request.user, uuid)
     connection.disconnect(user=subject, by=request.user, now=timezone.now())
     messages.success(
@@ -161,14 +162,14 @@ def disconnect(request: HttpRequest, uuid: UUID) -> HttpResponse:
     return redirect("ehealth:connection", uuid=uuid)
 
 
-class Edmg(PhysicianSection):
+class Edmg(PhysicianSection[EdmgForm]):
     form_class = EdmgForm
     template_name = "ehealth/edmg.html"
     title = gettext_lazy("eDMG")
     button = gettext_lazy("Demande d'inscription")
     action = staticmethod(edmg.request)
 
-    def post(self, request: HttpRequest, uuid: UUID) -> HttpResponse:
+    def post(self, request: SignedRequest, uuid: UUID) -> HttpResponse:
         """First post: the page that shows what will be sent. With `confirm`: the request itself."""
         if not self.is_owner or "confirm" in request.POST:
             return super().post(request, uuid)
@@ -190,7 +191,7 @@ class Edmg(PhysicianSection):
         }
         return render(self.request, "ehealth/edmg_check.html", context | {"button": self.button})
 
-    def save(self, form: SectionForm) -> None:
+    def save(self, form: EdmgForm) -> None:
         try:
             super().save(form)
         except edmg.PrerequisitesMissing as error:
@@ -201,8 +202,7 @@ class Edmg(PhysicianSection):
         messages.success(self.request, _("Votre demande est enregistrée ; elle part vers chaque mutualité."))
         return redirect("ehealth:edmg", uuid=self.subject.uuid)
 
-    def context(self, form: SectionForm) -> dict[str, Any]:
-        assert isinstance(form, EdmgForm)  # noqa: S101 - narrows the type
+    def context(self, form: EdmgForm) -> dict[str, Any]:
         missing = form.missing()
         return edmg_context(self.subject) | {
             "prerequisites": [
@@ -234,13 +234,13 @@ def edmg_context(subject: User) -> dict[str, Any]:
 
 
 @require_GET
-def edmg_state(request: HttpRequest, uuid: UUID) -> HttpResponse:
+def edmg_state(request: SignedRequest, uuid: UUID) -> HttpResponse:
     """The fragment with the seven lines, while something is under way."""
     return render(request, "ehealth/edmg_fragment.html", edmg_context(subject_or_404(request.user, uuid)))
 
 
 @require_POST
-def retry_edmg(request: HttpRequest, uuid: UUID) -> HttpResponse:
+def retry_edmg(request: SignedRequest, uuid: UUID) -> HttpResponse:
     subject = subject_or_404(request.user, uuid)
     edmg.retry_now(user=subject, by=request.user, now=timezone.now())
     messages.success(request, _("Les inscriptions qui le permettent sont renvoyées maintenant."))
@@ -248,7 +248,7 @@ def retry_edmg(request: HttpRequest, uuid: UUID) -> HttpResponse:
 
 
 @require_GET
-def mailbox(request: HttpRequest) -> HttpResponse:
+def mailbox(request: SignedRequest) -> HttpResponse:
     """What was fetched from one's own eHealthBox: metadata only."""
     rows = MailboxMessage.objects.filter(mailbox__user=request.user).order_by("-published_on", "-id")
     page = Paginator(rows, MESSAGES_PER_PAGE).get_page(request.GET.get("page"))
@@ -257,7 +257,7 @@ def mailbox(request: HttpRequest) -> HttpResponse:
 
 
 @require_POST
-def switch_mailbox(request: HttpRequest) -> HttpResponse:
+def switch_mailbox(request: SignedRequest) -> HttpResponse:
     """« Récupération automatique » on or off; the decision is the person's own."""
     auto = request.POST.get("auto") == "on"
     connection.set_auto(user=request.user, by=request.user, auto=auto, now=timezone.now())

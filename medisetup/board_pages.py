@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from uuid import UUID
 
 from django.contrib import messages
 from django.core.paginator import Paginator
 from django.db import transaction
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import Http404, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils import timezone
@@ -20,6 +21,7 @@ from django.views.decorators.http import require_GET, require_POST
 
 from accounts import access, audit
 from accounts.access import Capability, subject_or_404
+from accounts.signed_request import SignedRequest
 from accounts.signin import ask_second_proof, proved_recently
 from medisetup import practice_board, reminders
 from medisetup.practice_board import ACTORS, NOBODY, BoardFilter
@@ -30,7 +32,7 @@ PEOPLE_PER_PAGE = 50
 
 
 @require_GET
-def people(request: HttpRequest) -> HttpResponse:
+def people(request: SignedRequest) -> HttpResponse:
     """Who of the practice is ready, who is not, who must act next."""
     access.require(request.user, Capability.SEE_PRACTICE_READINESS)
     visible = access.visible_users(request.user)
@@ -57,7 +59,7 @@ def people(request: HttpRequest) -> HttpResponse:
 
 
 @require_GET
-def export(request: HttpRequest, file_format: str) -> HttpResponse:
+def export(request: SignedRequest, file_format: str) -> HttpResponse:
     """The people of the filter, as a file; the password is asked again after ten minutes (SR-50)."""
     access.require(request.user, Capability.SEE_PRACTICE_READINESS)
     if file_format not in FORMATS:
@@ -76,7 +78,7 @@ def export(request: HttpRequest, file_format: str) -> HttpResponse:
 
 
 @require_POST
-def remind(request: HttpRequest, uuid: UUID) -> HttpResponse:
+def remind(request: SignedRequest, uuid: UUID) -> HttpResponse:
     """One reminder to one person."""
     subject = subject_or_404(request.user, uuid)
     if reminders.remind(user=subject, by=request.user, now=timezone.now()):
@@ -86,17 +88,17 @@ def remind(request: HttpRequest, uuid: UUID) -> HttpResponse:
     return _back(request)
 
 
-def _refusal(again: object) -> str:
+def _refusal(again: datetime | None) -> str:
     if again is None:
         return _("Cette personne n'a rien à faire, ou ne s'est pas encore connectée : rien n'est parti.")
-    moment = date_format(localtime(again), "SHORT_DATETIME_FORMAT")  # type: ignore[arg-type]
+    moment = date_format(localtime(again), "SHORT_DATETIME_FORMAT")
     return _("Un rappel est déjà parti ; le prochain est possible à partir du %(moment)s.") % {
         "moment": moment
     }
 
 
 @require_POST
-def remind_all(request: HttpRequest) -> HttpResponse:
+def remind_all(request: SignedRequest) -> HttpResponse:
     """A reminder to everybody who must act and was not written to lately."""
     count = reminders.remind_all(by=request.user, now=timezone.now())
     said = ngettext("%(count)s rappel est parti.", "%(count)s rappels sont partis.", count)
@@ -104,6 +106,6 @@ def remind_all(request: HttpRequest) -> HttpResponse:
     return _back(request)
 
 
-def _back(request: HttpRequest) -> HttpResponse:
+def _back(request: SignedRequest) -> HttpResponse:
     kept = BoardFilter(request.POST).values()
     return redirect(f"{reverse('people')}?{urlencode(kept)}" if kept else "people")

@@ -11,6 +11,8 @@ from django.forms.utils import flatatt
 from django.http import HttpRequest
 from django.utils.html import format_html, format_html_join
 
+from accounts.forms.declared import HIDE_OPTIONAL
+
 
 class Renderer(TemplatesSetting):
     """Fields by our template. Inputs and lists, of which a page has dozens, without Django's two templates
@@ -20,9 +22,7 @@ class Renderer(TemplatesSetting):
     form_template_name = "forms/form.html"
     field_template_name = "forms/field.html"
 
-    def render(
-        self, template_name: str, context: Mapping[str, Any], request: HttpRequest | None = None
-    ) -> str:
+    def render(self, template_name: str, context: dict[str, Any], request: HttpRequest | None = None) -> str:
         draw = DRAWN.get(template_name)
         if draw and not context["widget"].get("wrap_label"):
             return draw(context["widget"])
@@ -36,7 +36,7 @@ class Renderer(TemplatesSetting):
 def field_facts(bound: BoundField) -> dict[str, Any]:
     """What forms/field.html shows, each looked up once."""
     field = bound.field
-    optional = not (field.required or field.disabled or getattr(field, "hide_optional", False))
+    optional = not (field.required or field.disabled or getattr(field, HIDE_OPTIONAL, False))
     return {"field": bound, "kind": bound.widget_type, "errors": bound.errors, "optional": optional}
 
 

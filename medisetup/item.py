@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Any
 
 from django.db.models import Case, CharField, Exists, Q, Value, When
+from django.db.models.expressions import NegatedExpression
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
@@ -35,7 +37,7 @@ class Item:
     title: str | Promise
     unlocks: str | Promise
     link: str
-    done: Q | Exists
+    done: Q | Exists | NegatedExpression[Any]
     applies: Q | Exists | None = None
     problem: Q | Exists | None = None
     waiting: Q | Exists | None = None

@@ -10,7 +10,7 @@ from django import forms
 from django.core.paginator import Paginator
 from django.db import transaction
 from django.db.models import Q, QuerySet
-from django.http import HttpRequest, HttpResponse, HttpResponseBadRequest
+from django.http import HttpResponse, HttpResponseBadRequest
 from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils.formats import date_format
@@ -21,7 +21,9 @@ from django.views.decorators.http import require_GET
 
 from accounts import access, audit, journal
 from accounts.access import Forbidden
+from accounts.forms.declared import field_of, hide_optional
 from accounts.models import AuditEvent, User
+from accounts.signed_request import SignedRequest
 from accounts.signin import second_proof_required
 from medisetup import journal_words as words
 from medisetup.sheets import FORMATS, sheet
@@ -55,12 +57,15 @@ class JournalFilter(forms.Form):
         everybody = [("", _("Tous"))]
         people = access.visible_users(reader).order_by("last_name", "first_name", "pk")
         names = [(str(user.uuid), user.get_full_name()) for user in people]
-        self.fields["person"].choices = everybody + names
-        self.fields["actor"].choices = [*everybody, (SYSTEM, _("Le portail lui-même")), *names]
+        field_of(self, "person", forms.ChoiceField).choices = everybody + names
+        field_of(self, "actor", forms.ChoiceField).choices = [
+            *everybody,
+            (SYSTEM, _("Le portail lui-même")),
+            *names,
+        ]
         groups = [(name, words.GROUPS[name]) for name in journal.readable_groups(reader)]
-        self.fields["group"].choices = everybody + groups
-        for field in self.fields.values():
-            field.hide_optional = True
+        field_of(self, "group", forms.ChoiceField).choices = [*everybody, *groups]
+        hide_optional(self, *self.fields)
 
     def apply(self, events: QuerySet[AuditEvent]) -> QuerySet[AuditEvent]:
         """The events that match; none when the filter cannot be read, for a wrong one must not widen."""
@@ -94,13 +99,13 @@ def line(event: AuditEvent) -> dict[str, Any]:
     }
 
 
-def page_of(request: HttpRequest, events: QuerySet[AuditEvent]) -> dict[str, Any]:
+def page_of(request: SignedRequest, events: QuerySet[AuditEvent]) -> dict[str, Any]:
     page = Paginator(events, EVENTS_PER_PAGE).get_page(request.GET.get("page"))
     return {"page": page, "lines": [line(event) for event in page]}
 
 
 @require_GET
-def history(request: HttpRequest, uuid: UUID) -> HttpResponse:
+def history(request: SignedRequest, uuid: UUID) -> HttpResponse:
     """All that was done to one's own file, readings by the portal's staff included."""
     subject = access.subject_or_404(request.user, uuid)
     if subject.pk != request.user.pk:
@@ -110,7 +115,7 @@ def history(request: HttpRequest, uuid: UUID) -> HttpResponse:
 
 
 @require_GET
-def practice_journal(request: HttpRequest) -> HttpResponse:
+def practice_journal(request: SignedRequest) -> HttpResponse:
     """What happened in the practice, filtered, page by page."""
     events = journal.of_practice(request.user)
     chosen = JournalFilter(request.GET, reader=request.user)
@@ -120,7 +125,7 @@ def practice_journal(request: HttpRequest) -> HttpResponse:
 
 
 @second_proof_required
-def export(request: HttpRequest) -> HttpResponse:
+def export(request: SignedRequest) -> HttpResponse:
     """The filtered journal as a file; taking it away is an event of the journal itself."""
     events = journal.of_practice(request.user)
     if request.method != "POST":  # back from the page that asks for the password
@@ -140,7 +145,7 @@ def export(request: HttpRequest) -> HttpResponse:
     return sheet("journal", kind, [header(), *(row(event) for event in found)])
 
 
-def too_many(request: HttpRequest, chosen: JournalFilter) -> HttpResponse:
+def too_many(request: SignedRequest, chosen: JournalFilter) -> HttpResponse:
     message = _("Un fichier contient %(count)s lignes au plus. Choisissez une période plus courte.")
     chosen.add_error("since", message % {"count": EXPORTED_AT_MOST})
     context = {"filter": chosen, "practice": request.user.practice, "formats": FORMATS}

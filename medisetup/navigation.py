@@ -11,16 +11,17 @@ from django.utils import translation
 from django.utils.translation import gettext as _
 
 from accounts.access import Capability, capabilities
+from accounts.signed_request import SignedRequest, is_signed
 
 
 def navigation(request: HttpRequest) -> dict[str, Any]:
     """`nav`, `me`, `languages`, `help_url`, `demo`, `support_email` for base.html; no query for strangers."""
-    user = getattr(request, "user", None)
-    signed_in = user is not None and user.is_authenticated
+    # An error page may answer before anybody asked who it is.
+    signed = request if hasattr(request, "user") and is_signed(request) else None
     return {
-        "nav": links(request) if signed_in else [],
-        "me": {"name": user.get_full_name(), "initials": user.initials, "url": reverse("me")}
-        if signed_in
+        "nav": links(signed) if signed else [],
+        "me": {"name": signed.user.get_full_name(), "initials": signed.user.initials, "url": reverse("me")}
+        if signed
         else None,
         "languages": [
             {
@@ -44,7 +45,7 @@ def request_language() -> str:
     return (translation.get_language() or settings.LANGUAGE_CODE)[:2]
 
 
-def links(request: HttpRequest) -> list[dict[str, Any]]:
+def links(request: SignedRequest) -> list[dict[str, Any]]:
     entries = [
         (reverse("home"), _("Ma configuration"), "checklist"),
         (reverse("ehealth:mailbox"), _("eHealthBox"), "mailbox"),

@@ -150,7 +150,8 @@ def _counted(conditions: Sequence[str]) -> list[tuple[int, ...]]:
             f"SELECT practice_id, {counts} FROM people GROUP BY practice_id",
             values,
         )
-        return cursor.fetchall()
+        found: list[tuple[int, ...]] = cursor.fetchall()
+        return found
 
 
 @functools.cache
@@ -162,7 +163,9 @@ def _states_of_everybody() -> tuple[str, tuple[Any, ...]]:
         connected=Exists(Keystore.objects.in_force().filter(user=OuterRef("pk"))),
     )
     names = [*(item.annotation for item in items()), "physician", "activated", "connected"]
-    return people.order_by().values("practice_id", *names).query.sql_with_params()
+    query = people.order_by().values("practice_id", *names).query
+    statement: tuple[str, tuple[Any, ...]] = query.sql_with_params()
+    return statement
 
 
 def matching(lines: Sequence[PracticeLine], search: str) -> list[PracticeLine]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from uuid import UUID
 
 from django.core.paginator import Paginator
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpResponse
 from django.shortcuts import render
 from django.utils import timezone
 from django.views.decorators.http import require_GET
@@ -13,6 +13,7 @@ from django.views.decorators.http import require_GET
 from accounts import access
 from accounts.access import Capability
 from accounts.identifiers import mask_ssin
+from accounts.signed_request import SignedRequest
 from ehealth import presenters
 from medisetup import platform_board, practice_board
 from medisetup.board_pages import PEOPLE_PER_PAGE
@@ -25,7 +26,7 @@ PRACTICES_PER_PAGE = 25
 
 
 @require_GET
-def platform(request: HttpRequest) -> HttpResponse:
+def platform(request: SignedRequest) -> HttpResponse:
     """Practices by readiness, the funnel, where people get stuck, what ends when, how polling does."""
     access.require(request.user, Capability.SEE_PLATFORM)
     now = timezone.now()
@@ -56,7 +57,7 @@ def platform(request: HttpRequest) -> HttpResponse:
 
 
 @require_GET
-def practice(request: HttpRequest, uuid: UUID) -> HttpResponse:
+def practice(request: SignedRequest, uuid: UUID) -> HttpResponse:
     """One practice as its manager sees it, without the buttons."""
     found = access.any_practice_or_404(request.user, uuid)
     everybody = practice_board.board(platform_board.active().filter(practice=found), timezone.now())
@@ -73,7 +74,7 @@ def practice(request: HttpRequest, uuid: UUID) -> HttpResponse:
 
 
 @require_GET
-def person(request: HttpRequest, uuid: UUID) -> HttpResponse:
+def person(request: SignedRequest, uuid: UUID) -> HttpResponse:
     """One person's readiness, read only; numbers masked."""
     subject = access.anybody_or_404(request.user, uuid)
     facts = checklist_context(subject, checklist(subject), owner=False)

@@ -7,6 +7,7 @@ small. The filter comes from the address, so that what one sees can be kept and 
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -17,6 +18,7 @@ from django.utils.text import capfirst
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
+from accounts.forms.declared import field_of, hide_optional
 from accounts.identifiers import fold
 from accounts.models import Invitation, Role, User
 from medisetup.checklist import Checklist, checklist_of
@@ -52,11 +54,16 @@ class BoardFilter(forms.Form):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.fields["acts"].choices = [ANY, *((name, capfirst(label)) for name, label in ACTORS.items())]
-        self.fields["item"].choices = [ANY, *((item.key, f"{item.id} {item.title}") for item in items())]
-        self.fields["role"].choices = [ANY, *Role.choices]
-        for field in self.fields.values():
-            field.hide_optional = True
+        field_of(self, "acts", forms.ChoiceField).choices = [
+            ANY,
+            *((name, capfirst(label)) for name, label in ACTORS.items()),
+        ]
+        field_of(self, "item", forms.ChoiceField).choices = [
+            ANY,
+            *((item.key, f"{item.id} {item.title}") for item in items()),
+        ]
+        field_of(self, "role", forms.ChoiceField).choices = [ANY, *Role.choices]
+        hide_optional(self, *self.fields)
 
     def apply(self, rows: list[Row]) -> list[Row]:
         """The rows of `board` that match, in order."""
@@ -75,7 +82,7 @@ class BoardFilter(forms.Form):
 
 def _matches(row: Row, chosen: dict[str, Any]) -> bool:
     states = {item.key: cell.state for item, cell in zip(items(), row.cells, strict=True)}
-    checks = {
+    checks: dict[str, Callable[[str], bool]] = {
         "search": lambda text: fold(text) in fold(row.user.get_full_name()),
         "state": lambda state: row.checklist.ready == (state == "ready"),
         "acts": lambda actor: row.acts == actor,

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 from datetime import timedelta
 from functools import cache
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypedDict
 
 from allauth.account.models import EmailAddress
 from allauth.mfa.models import Authenticator
@@ -41,12 +41,16 @@ from medisetup.item import BLOCKING, COLLEAGUE, DONE, NOT_APPLICABLE, RECOMMENDE
 from practitioners.models import Address, Practitioner, Telecom
 from practitioners.reference import HOUSE, NOT_CAREGIVERS, PHYSICIAN, professions
 
+if TYPE_CHECKING:
+    from django_stubs_ext import WithAnnotations
+
 CONNECTION_TEST_VALID = timedelta(days=30)
 
 
 def of_user(model: Any, path: str = "user", **conditions: Any) -> QuerySet[Any]:
     """Rows of the person that the outer query is about."""
-    return model._default_manager.filter(**{path: OuterRef("pk")}, **conditions)
+    rows: QuerySet[Any] = model._default_manager.filter(**{path: OuterRef("pk")}, **conditions)
+    return rows
 
 
 def practitioner(**named: Any) -> Q:
@@ -412,7 +416,13 @@ def states_of(keys: Iterable[int]) -> dict[int, dict[str, str]]:
         return {key: dict(zip(names, states, strict=True)) for key, *states in cursor.fetchall()}
 
 
-def with_items(users: QuerySet[User]) -> QuerySet[User]:
+class Ready(TypedDict):
+    """What `with_items` adds besides the states."""
+
+    ready: bool
+
+
+def with_items(users: QuerySet[User]) -> QuerySet[WithAnnotations[User, Ready]]:
     """`with_states`, and `ready` for queries that ask for it; a page has it cheaper from the states."""
     missing = Q()
     for item in items():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 from django.core.exceptions import PermissionDenied
 from django.db import transaction
@@ -10,6 +11,7 @@ from django.http import HttpRequest, HttpResponse
 
 from accounts import audit
 from accounts.access import Forbidden, Unseen
+from accounts.signed_request import SignedRequest, is_signed
 
 POLICY = "; ".join(
     [
@@ -58,14 +60,14 @@ class ForbiddenMiddleware:
         return self.get_response(request)
 
     def process_exception(self, request: HttpRequest, exception: Exception) -> None:
-        if isinstance(exception, (Forbidden, Unseen)) and request.user.is_authenticated:
+        if isinstance(exception, (Forbidden, Unseen)) and is_signed(request):
             self.note(request, exception)
         if isinstance(exception, Forbidden):
             raise PermissionDenied from exception
 
-    def note(self, request: HttpRequest, exception: Exception) -> None:
+    def note(self, request: SignedRequest, exception: Exception) -> None:
         match = request.resolver_match
         wanted = {"wanted": str(exception)} if isinstance(exception, Forbidden) else {}
-        details = {"page": match.view_name if match else "", **wanted}
+        details: dict[str, Any] = {"page": match.view_name if match else "", **wanted}
         with transaction.atomic():
             audit.record("account:access:refused", actor=request.user, **details)

@@ -18,7 +18,7 @@ DEMO = env.bool("DEMO", default=False)
 SECRET_KEY = env.str("SECRET_KEY")
 SECRET_KEY_FALLBACKS = env.list("SECRET_KEY_FALLBACKS", default=[])
 SEALING_KEYS = env.str("SEALING_KEYS")
-PORTAL_ORIGIN = env.str("PORTAL_ORIGIN")
+PORTAL_ORIGIN: str = env.str("PORTAL_ORIGIN")
 ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=[])
 CSRF_TRUSTED_ORIGINS = [PORTAL_ORIGIN]
 # Outside the database: the end of the audit chain, a line each hour, for `verify_audit`.
@@ -148,7 +148,7 @@ ACCOUNT_RATE_LIMITS = {
     "manage_email": "10/15m/user",
     "confirm_email": "1/3m/key",
 }
-ALLAUTH_TRUSTED_PROXY_COUNT = env.int("TRUSTED_PROXY_COUNT", default=0)
+ALLAUTH_TRUSTED_PROXY_COUNT: int = env.int("TRUSTED_PROXY_COUNT", default=0)
 
 SESSION_COOKIE_NAME = "__Host-sessionid" if SECURE else "sessionid"
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = LANGUAGE_COOKIE_SECURE = SECURE

@@ -21,6 +21,7 @@ from django.views.decorators.http import require_GET
 from accounts import access
 from accounts.access import Capability
 from accounts.models import PersonalKey, SectionReview, User
+from accounts.signed_request import SignedRequest
 from billing.licence_words import licence_line
 from ehealth.actions.account_change import open_tasks
 from ehealth.presenters import platform_down
@@ -89,7 +90,7 @@ def sections_to_review(subject: User) -> list[dict[str, Any]]:
 
 
 @require_GET
-def home(request: HttpRequest) -> HttpResponse:
+def home(request: SignedRequest) -> HttpResponse:
     """« Ma configuration »: what is done, what is missing, what each item unlocks."""
     context = checklist_context(request.user, checklist(request.user), owner=True)
     context["down"] = platform_down()
@@ -97,7 +98,7 @@ def home(request: HttpRequest) -> HttpResponse:
 
 
 @require_GET
-def me(request: HttpRequest) -> HttpResponse:
+def me(request: SignedRequest) -> HttpResponse:
     """The initials at the bottom left: the first section that waits for a review, else the first tab."""
     waiting = sections_to_review(request.user)
     if waiting:
@@ -106,7 +107,7 @@ def me(request: HttpRequest) -> HttpResponse:
 
 
 @require_GET
-def person(request: HttpRequest, uuid: UUID) -> HttpResponse:
+def person(request: SignedRequest, uuid: UUID) -> HttpResponse:
     """One person's readiness and sections, for those who help."""
     subject = access.subject_or_404(request.user, uuid)
     if subject.pk == request.user.pk:

@@ -12,8 +12,10 @@ from django import forms
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from accounts.contacts import Invalid, email, phone, postcode
+from accounts.contacts import email, phone, postcode
 from accounts.fields import contact_message
+from accounts.forms.declared import hide_optional
+from accounts.identifiers import Invalid
 from accounts.models import User
 from accounts.sections import SectionForm, in_words
 from practitioners.actions import ADDRESS_FIELDS
@@ -43,7 +45,7 @@ class TelecomForm(forms.Form):
     )
 
     def clean(self) -> dict[str, Any]:
-        values = super().clean()
+        values = self.cleaned_data
         kind, value = values.get("type"), values.get("value", "")
         try:
             if value and kind == Telecom.Type.EMAIL:
@@ -86,8 +88,7 @@ class AddressForm(forms.Form):
 
     def __init__(self, *args: Any, telecoms: list[tuple[str, str]], extra: int, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        for name in self.NEEDED_AT_WORK:
-            self.fields[name].hide_optional = True
+        hide_optional(self, *self.NEEDED_AT_WORK)
         for name, token in self.AUTOCOMPLETE.items():
             self.fields[name].widget.attrs["autocomplete"] = token
         count = self.telecom_count(len(telecoms)) + extra
@@ -115,7 +116,7 @@ class AddressForm(forms.Form):
         return super().is_valid() and all(parts)
 
     def clean(self) -> dict[str, Any]:
-        values = super().clean()
+        values = self.cleaned_data
         if values.get("delete"):
             return values
         if values.get("type") == Address.Type.WORK:
@@ -244,7 +245,7 @@ class AddressesForm(SectionForm):
         return all(parts) and super().is_valid()
 
     def clean(self) -> dict[str, Any]:
-        values = super().clean()
+        values = self.cleaned_data
         if all(form.is_valid() for form in self.address_forms if form.is_bound):
             had = any(complies(fields["type"], telecoms) for fields, telecoms in self.stored())
             has = any(complies(item["type"], item["telecoms"]) for item in self.kept())

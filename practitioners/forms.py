@@ -12,6 +12,7 @@ from django.utils.translation import gettext_lazy
 
 from accounts import identifiers
 from accounts.fields import HouseNihiiField, NameField, NihiiField, SsinField, identifier_message
+from accounts.forms.declared import choices_of, field_of, hide_optional
 from accounts.models import Practice, User
 from accounts.sections import SectionForm
 from practitioners.models import Practitioner
@@ -96,20 +97,19 @@ class GeneralForm(SectionForm):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        for name in self.CONDITIONAL:
-            self.fields[name].hide_optional = True
-        self.fields["other_languages"].choices = spoken_languages()
+        hide_optional(self, *self.CONDITIONAL)
+        field_of(self, "other_languages", forms.MultipleChoiceField).choices = spoken_languages()
         colleagues = User.objects.of_practice(self.subject.practice).active().order_by("last_name", "pk")
-        self.fields["house_contact"].queryset = colleagues
+        field_of(self, "house_contact", forms.ModelChoiceField).queryset = colleagues
         if not self.house_possible:
             for name in self.HOUSE_ONLY:
                 del self.fields[name]
-            self.fields["profession"].choices = [
-                item for item in self.fields["profession"].choices if item[0] != HOUSE
-            ]
+            offered = field_of(self, "profession", forms.ChoiceField)
+            offered.choices = [item for item in choices_of(offered) if item[0] != HOUSE]
         chosen = self.data.get("profession") if self.is_bound else self.initial.get("profession")
         profession = professions().get(chosen or "")
-        self.fields["nihii"].profession_digits = "".join(profession.nihii_digits) if profession else ""
+        digits = "".join(profession.nihii_digits) if profession else ""
+        field_of(self, "nihii", NihiiField).profession_digits = digits
 
     @property
     def house_possible(self) -> bool:
@@ -123,13 +123,13 @@ class GeneralForm(SectionForm):
         )
         stored = {name: getattr(row, name) for name in self.base_fields if hasattr(Practitioner, name)}
         person = {name: getattr(subject, name) for name in ("last_name", "first_name", "language")}
-        contact = row.house_contact.uuid if row.house_contact_id else None
+        contact = row.house_contact.uuid if row.house_contact else None
         return stored | person | {"house_contact": contact}
 
     def clean(self) -> dict[str, Any]:
-        values = super().clean()
+        values = self.cleaned_data
         profession = values.get("profession", "")
-        hidden = self.PERSON_ONLY if profession == HOUSE else self.HOUSE_ONLY
+        hidden: tuple[str, ...] = self.PERSON_ONLY if profession == HOUSE else self.HOUSE_ONLY
         if profession != PHYSICIAN:
             hidden += ("speciality", "training_status")
         for name in hidden:
@@ -142,6 +142,7 @@ class GeneralForm(SectionForm):
 
     def _require(self, values: dict[str, Any], profession: str) -> None:
         """Fields that this profession needs; the rest may be completed later (readiness tells)."""
+        needed: tuple[str, ...]
         if profession == HOUSE:
             needed = self.HOUSE_ONLY
         else:

@@ -21,6 +21,7 @@ from accounts import contacts, identifiers
 from accounts.access import assignable_roles
 from accounts.actions.people import EmailTaken, LoginTaken, NoRole, RoleNotAssignable
 from accounts.fields import NihiiField, PhoneField, SsinField
+from accounts.forms.declared import field_of
 from accounts.identifiers import Invalid, fold
 from accounts.models import Practice, Role, User
 from practitioners.forms import proposed_speciality, required_message
@@ -107,9 +108,10 @@ class PersonForm(NewPersonForm):
     def __init__(self, data: Mapping[str, Any], *, actor: User, allowed: frozenset[str]) -> None:
         super().__init__(data, actor=actor, allowed=allowed)
         self.allowed = allowed
-        self.fields["roles"].choices = Role.choices
+        field_of(self, "roles", forms.MultipleChoiceField).choices = Role.choices
         profession = professions().get(data["profession"])
-        self.fields["nihii"].profession_digits = "".join(profession.nihii_digits) if profession else ""
+        digits = "".join(profession.nihii_digits) if profession else ""
+        field_of(self, "nihii", NihiiField).profession_digits = digits
         for name in ("profession", "language", "roles"):
             self.fields[name].error_messages["invalid_choice"] = NOT_IN_LIST
         self.fields["roles"].error_messages["required"] = NoRole.message
@@ -145,9 +147,9 @@ def label(column: str) -> str:
     return str(PersonForm.base_fields[column].label)
 
 
-def _in_all_languages(words: Callable[[], Iterable[tuple[str, str]]]) -> dict[str, str]:
+def _in_all_languages(words: Callable[[], Iterable[tuple[str, object]]]) -> dict[str, str]:
     """Word of any language, and key, → key."""
-    known = {}
+    known: dict[str, str] = {}
     for code, _name in settings.LANGUAGES:
         with translation.override(code):
             known |= {_folded(str(word)): key for key, word in words()}
@@ -165,7 +167,7 @@ def headings() -> dict[str, str]:
 
 @cache
 def _words_of(column: str) -> dict[str, str]:
-    choices: dict[str, Callable[[], Iterable[tuple[str, str]]]] = {
+    choices: dict[str, Callable[[], Iterable[tuple[str, object]]]] = {
         "profession": profession_choices,
         "roles": lambda: Role.choices,
         "language": _languages,
@@ -266,7 +268,7 @@ def _wrong_kind(column: str, cell: Cell) -> str:
 
 def _of_form(line: int, cells: dict[str, Cell], form: PersonForm, *, but: set[str]) -> list[Problem]:
     return [
-        Problem(line, label(column), shown(column, cells.get(column, Cell()).text), message)
+        Problem(line, label(column), shown(column, cells.get(column, Cell()).text), str(message))
         for column in COLUMNS
         if label(column) not in but
         for message in form.errors.get(column, [])
@@ -347,6 +349,6 @@ def _mark_one(form: PersonForm, key: dict[str, str], taken: dict[str, set[str]],
     for name, other in (("login", "email"), ("email", "login")):
         value = key.get(name, "")
         if value in taken[name] or (value and _as_other(name, value) in taken[other]):
-            form.add_error(name, messages[name])
+            form.add_error(name, str(messages[name]))
     if key.get("nihii") in numbers:
         form.add_error("nihii", NIHII_TAKEN)

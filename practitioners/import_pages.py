@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from typing import Any
 from uuid import UUID
 
 from django import forms
 from django.conf import settings
 from django.contrib import messages
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import Http404, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils import timezone
@@ -22,6 +23,7 @@ from accounts import throttle
 from accounts.access import Capability, assignable_roles, require
 from accounts.actions import people
 from accounts.models import Role
+from accounts.signed_request import SignedRequest
 from accounts.signin import ask_second_proof, proved_recently
 from practitioners import import_check, imports
 from practitioners.models import PeopleImport
@@ -55,7 +57,7 @@ UNREADABLE: dict[str, str | Promise] = {
     "too_many_rows": gettext_lazy("Ce fichier a plus de 500 personnes. Partagez-le en plusieurs fichiers."),
     "too_many_columns": gettext_lazy("Ce fichier a plus de 40 colonnes. Reprenez celles du modèle."),
 }
-REFUSALS: dict[str, str | Promise] = {
+REFUSALS: Mapping[str, str | Promise] = {
     "Forbidden": gettext_lazy("Vous n'avez plus le droit de créer des comptes. Voyez un administrateur."),
     "NihiiTaken": import_check.NIHII_TAKEN,
     "IdentityFixed": gettext_lazy("Ce numéro INAMI ne peut pas être changé. Vérifiez-le."),
@@ -84,7 +86,7 @@ class FileForm(forms.Form):
 
 
 @require_http_methods(["GET", "POST"])
-def import_people(request: HttpRequest) -> HttpResponse:
+def import_people(request: SignedRequest) -> HttpResponse:
     """Take a file; a right one leads to its preview, any other to its report. Nobody is created here."""
     require(request.user, Capability.CREATE_USER)
     if request.method == "GET":
@@ -97,7 +99,7 @@ def import_people(request: HttpRequest) -> HttpResponse:
     return _judge(request, form)
 
 
-def _judge(request: HttpRequest, form: FileForm) -> HttpResponse:
+def _judge(request: SignedRequest, form: FileForm) -> HttpResponse:
     data: bytes = form.cleaned_data["file"].read()
     digest = hashlib.sha256(data).hexdigest()
     try:
@@ -108,25 +110,25 @@ def _judge(request: HttpRequest, form: FileForm) -> HttpResponse:
             return _form_page(request, form, status=422, problems=checked.problems)
         row = imports.propose(by=request.user, digest=digest, people=checked.people, now=timezone.now())
     except Unreadable as unreadable:
-        form.add_error("file", UNREADABLE[unreadable.code])
+        form.add_error("file", str(UNREADABLE[unreadable.code]))
         return _form_page(request, form, status=422)
     except imports.AlreadyImported as known:
         return _known(request, known.earlier)
     return redirect("practitioners:import_batch", batch=row.uuid)
 
 
-def _known(request: HttpRequest, earlier: PeopleImport) -> HttpResponse:
+def _known(request: SignedRequest, earlier: PeopleImport) -> HttpResponse:
     """To the import that had this file: nothing is doubled."""
     messages.warning(request, _("Ce fichier est déjà importé : rien n'a été créé une seconde fois."))
     return redirect("practitioners:import_batch", batch=earlier.uuid)
 
 
-def _form_page(request: HttpRequest, form: FileForm, *, status: int = 200, **extra: Any) -> HttpResponse:
+def _form_page(request: SignedRequest, form: FileForm, *, status: int = 200, **extra: Any) -> HttpResponse:
     context = {"form": form, "columns": _columns(request)}
     return render(request, "practitioners/import.html", context | extra, status=status)
 
 
-def _columns(request: HttpRequest) -> list[dict[str, Any]]:
+def _columns(request: SignedRequest) -> list[dict[str, Any]]:
     """What the file holds: headings, whether they are needed, the words that may stand there."""
     allowed = assignable_roles(request.user)
     flat_rate = request.user.practice.type == "flat_rate_house"
@@ -146,7 +148,7 @@ def _columns(request: HttpRequest) -> list[dict[str, Any]]:
 
 
 @require_GET
-def import_template(request: HttpRequest, kind: str) -> HttpResponse:
+def import_template(request: SignedRequest, kind: str) -> HttpResponse:
     """The file to fill in, with headings in the reader's language."""
     require(request.user, Capability.CREATE_USER)
     if kind not in TEMPLATES:
@@ -160,7 +162,7 @@ def import_template(request: HttpRequest, kind: str) -> HttpResponse:
 
 # --- one import ------------------------------------------------------------------------------
 @require_http_methods(["GET", "POST"])
-def import_batch(request: HttpRequest, batch: UUID) -> HttpResponse:
+def import_batch(request: SignedRequest, batch: UUID) -> HttpResponse:
     """The preview with « Importer »; then the progress; then who was created.
 
     Creating gives roles: the password is asked again after ten minutes (security SR-14).
@@ -178,13 +180,13 @@ def import_batch(request: HttpRequest, batch: UUID) -> HttpResponse:
 
 
 @require_GET
-def import_state(request: HttpRequest, batch: UUID) -> HttpResponse:
+def import_state(request: SignedRequest, batch: UUID) -> HttpResponse:
     """The part of the page that keeps itself current."""
     row = _visible(request, batch)
     return render(request, "practitioners/import_fragment.html", _batch_context(row))
 
 
-def _visible(request: HttpRequest, batch: UUID) -> PeopleImport:
+def _visible(request: SignedRequest, batch: UUID) -> PeopleImport:
     """An import of the own practice; a preview is its maker's alone. Another's is like a missing one."""
     require(request.user, Capability.CREATE_USER)
     rows = PeopleImport.objects.filter(practice=request.user.practice).select_related("by", "practice")

@@ -10,6 +10,7 @@ from django.utils.translation import gettext_lazy
 
 from accounts.access import assignable_roles
 from accounts.fields import EmailField, LoginField, NameField
+from accounts.forms.declared import field_of
 from accounts.models import Practice, Role, User
 from practitioners.forms import EMPTY
 from practitioners.reference import HOUSE, profession_choices
@@ -48,9 +49,10 @@ class NewPersonForm(forms.Form):
         """`allowed`: the roles the actor may give, when they were read already."""
         super().__init__(*args, **kwargs)
         if actor.practice.type != Practice.Type.FLAT_RATE_HOUSE:
-            self.fields["profession"].choices = [
+            field_of(self, "profession", forms.ChoiceField).choices = [
                 choice for choice in [EMPTY, *profession_choices()] if choice[0] != HOUSE
             ]
         allowed = assignable_roles(actor) if allowed is None else allowed
-        self.fields["roles"].choices = [choice for choice in Role.choices if choice[0] in allowed]
+        roles = field_of(self, "roles", forms.MultipleChoiceField)
+        roles.choices = [choice for choice in Role.choices if choice[0] in allowed]
         self.initial.setdefault("language", actor.language)

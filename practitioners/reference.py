@@ -6,7 +6,7 @@ Names come in four languages from the official code lists; `label` follows the a
 from __future__ import annotations
 
 import csv
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -115,12 +115,12 @@ def region_of(postcode: str) -> PostcodeRange | None:
     return next((item for item in _postcode_ranges() if item.first <= number <= item.last), None)
 
 
-def _choices(source: Callable[[], dict[str, Named]]) -> list[tuple[str, str]]:
+def _choices(source: Callable[[], Mapping[str, Named]]) -> list[tuple[str, str]]:
     return [(key, item.label) for key, item in source().items()]
 
 
 def profession_choices() -> list[tuple[str, str]]:
-    return _choices(professions)  # type: ignore[arg-type]
+    return _choices(professions)
 
 
 def speciality_choices() -> list[tuple[str, str]]:

@@ -16,7 +16,8 @@ from django.views.decorators.http import require_http_methods
 from accounts import kept
 from accounts.access import Capability, require
 from accounts.actions.people import Refused
-from accounts.sections import SectionForm, SectionView
+from accounts.sections import SectionView
+from accounts.signed_request import SignedRequest, is_signed
 from accounts.signin import ask_second_proof, proved_recently
 from practitioners import actions
 from practitioners.addresses import AddressesForm
@@ -26,14 +27,14 @@ from practitioners.people import NewPersonForm
 from practitioners.reference import HOUSE
 
 
-class General(SectionView):
+class General(SectionView[GeneralForm]):
     form_class = GeneralForm
     template_name = "practitioners/general.html"
     title = gettext_lazy("Informations générales")
     button = gettext_lazy("Modifier l'intervenant")
     action = staticmethod(actions.save_general)
 
-    def save(self, form: SectionForm) -> None:
+    def save(self, form: GeneralForm) -> None:
         try:
             super().save(form)
         except actions.NihiiTaken:
@@ -58,7 +59,7 @@ class General(SectionView):
                     self.request, _("Statut et spécialité ont suivi le nouveau numéro INAMI : vérifiez-les.")
                 )
 
-    def context(self, form: SectionForm) -> dict[str, Any]:
+    def context(self, form: GeneralForm) -> dict[str, Any]:
         return {
             "warnings": form.warnings(),
             "house_possible": form.house_possible,
@@ -66,7 +67,7 @@ class General(SectionView):
         }
 
 
-class Addresses(SectionView):
+class Addresses(SectionView[AddressesForm]):
     form_class = AddressesForm
     template_name = "practitioners/addresses.html"
     title = gettext_lazy("Adresses")
@@ -75,15 +76,15 @@ class Addresses(SectionView):
 
     def setup(self, request: HttpRequest, *args: Any, **kwargs: Any) -> None:
         super().setup(request, *args, **kwargs)
-        if request.user.is_authenticated and not Practitioner.objects.filter(user=self.subject).exists():
+        if is_signed(request) and not Practitioner.objects.filter(user=self.subject).exists():
             raise Http404
 
-    def post(self, request: HttpRequest, uuid: UUID) -> HttpResponse:
+    def post(self, request: SignedRequest, uuid: UUID) -> HttpResponse:
         if "add" in request.POST:
             return self.page(self.form(request.POST))
         return super().post(request, uuid)
 
-    def context(self, form: SectionForm) -> dict[str, Any]:
+    def context(self, form: AddressesForm) -> dict[str, Any]:
         parts = [part for address in form.address_forms for part in (address, *address.telecom_forms)]
         return {
             "formsets": [{"forms": parts}],
@@ -93,7 +94,7 @@ class Addresses(SectionView):
 
 
 @require_http_methods(["GET", "POST"])
-def new_person(request: HttpRequest) -> HttpResponse:
+def new_person(request: SignedRequest) -> HttpResponse:
     """« Nouvel utilisateur »: account, caregiver, licence and invitation in one go.
 
     It gives roles, so the password is asked again after ten minutes (security SR-14); what was typed waits.
@@ -111,7 +112,7 @@ def new_person(request: HttpRequest) -> HttpResponse:
                 practice=request.user.practice, by=request.user, now=timezone.now(), **form.cleaned_data
             )
         except Refused as refused:
-            form.add_error(refused.field or None, refused.message)
+            form.add_error(refused.field or None, str(refused))
         else:
             messages.success(
                 request, _("Le compte est créé et l'invitation part vers %(email)s.") % {"email": user.email}

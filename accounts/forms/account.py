@@ -10,6 +10,7 @@ from django.utils.translation import gettext_lazy as _
 from accounts.access import assignable_roles, billing_addresses, may_change_access
 from accounts.actions.passwords import pending_email
 from accounts.fields import BceField, EmailField, LoginField, PostcodeField
+from accounts.forms.declared import field_of, hide_optional
 from accounts.forms.passwords import check_new_password, current_password_field, new_password_field
 from accounts.models import HubRegion, Role, User
 from accounts.sections import SectionForm
@@ -103,20 +104,24 @@ class AccountForm(SectionForm):
         addresses = billing_addresses(actor)
         self.addresses = {str(address.uuid): address for address in addresses}
         existing = [(key, str(address)) for key, address in self.addresses.items()]
-        self.fields["billing_address"].choices = [*existing, (NEW, _("Nouvelle adresse"))]
+        field_of(self, "billing_address", forms.ChoiceField).choices = [
+            *existing,
+            (NEW, _("Nouvelle adresse")),
+        ]
         if not existing:
             self.initial["billing_address"] = NEW
-        for name in NEEDED:
-            self.fields[f"address_{name}"].hide_optional = True
-        self.fields["address_postcode"].country = self.data.get("address_country") or "BE"
+        hide_optional(self, *(f"address_{name}" for name in NEEDED))
+        field_of(self, "address_postcode", PostcodeField).country = self.data.get("address_country") or "BE"
         self._limit_to(actor)
 
     def _limit_to(self, actor: User) -> None:
         self.assignable = frozenset() if self.is_owner else assignable_roles(actor)
         shown = self.assignable | self.held if self.assignable else self.held
-        self.fields["roles"].choices = [choice for choice in Role.choices if choice[0] in shown]
-        self.fields["roles"].disabled = not self.assignable
-        self.fields["hub_region"].hide_optional = bool(CAREGIVERS & self.held)
+        roles = field_of(self, "roles", forms.MultipleChoiceField)
+        roles.choices = [choice for choice in Role.choices if choice[0] in shown]
+        roles.disabled = not self.assignable
+        if CAREGIVERS & self.held:
+            hide_optional(self, "hub_region")
         if not may_change_access(actor, self.subject):
             for name in ("login", "email"):
                 self.fields[name].disabled = True

@@ -58,7 +58,8 @@ class RotateForm(PairForm):
     challenge_new = forms.CharField(max_length=LONGEST_ID)
     proof_new = forms.CharField(max_length=LONGEST_PROOF)
 
-    def answers(self) -> dict[str, Proof]:
+    def answers(self) -> dict[str, Any]:
+        """`old` and `new`, the proofs of both keys, as the action takes them."""
         data = self.cleaned_data
         return {
             "old": Proof(data["challenge_old"], data["proof_old"]),

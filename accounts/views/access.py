@@ -7,7 +7,7 @@ from typing import Any
 from uuid import UUID
 
 from django.contrib import messages
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpResponse
 from django.shortcuts import redirect, render
 from django.utils import timezone
 from django.utils.translation import gettext as _
@@ -17,18 +17,19 @@ from accounts import throttle
 from accounts.access import Capability, require, subject_or_404
 from accounts.actions import invitations, passwords, people
 from accounts.models import User
+from accounts.signed_request import SignedRequest
 
 MAILS, MAILS_SECONDS = 3, 3600
 
 
-def back(request: HttpRequest, subject: User) -> HttpResponse:
+def back(request: SignedRequest, subject: User) -> HttpResponse:
     """To the person's page, or to one's own account."""
     if subject.pk == request.user.pk:
         return redirect("accounts:account", uuid=subject.uuid)
     return redirect("person", uuid=subject.uuid)
 
 
-def may_mail(request: HttpRequest, subject: User, kind: str) -> bool:
+def may_mail(request: SignedRequest, subject: User, kind: str) -> bool:
     """At most three mails of a kind to one person in an hour (security SR-53)."""
     if throttle.allow(f"mail:{kind}", subject.pk, MAILS, MAILS_SECONDS):
         return True
@@ -37,7 +38,7 @@ def may_mail(request: HttpRequest, subject: User, kind: str) -> bool:
 
 
 @require_POST
-def invite(request: HttpRequest, uuid: UUID) -> HttpResponse:
+def invite(request: SignedRequest, uuid: UUID) -> HttpResponse:
     """Send a new invitation; the older link is void."""
     require(request.user, Capability.CREATE_USER)
     subject = subject_or_404(request.user, uuid)
@@ -59,7 +60,7 @@ def invite(request: HttpRequest, uuid: UUID) -> HttpResponse:
 
 
 @require_POST
-def revoke_invitation(request: HttpRequest, uuid: UUID) -> HttpResponse:
+def revoke_invitation(request: SignedRequest, uuid: UUID) -> HttpResponse:
     """Void the link that was sent."""
     require(request.user, Capability.CREATE_USER)
     subject = subject_or_404(request.user, uuid)
@@ -69,21 +70,21 @@ def revoke_invitation(request: HttpRequest, uuid: UUID) -> HttpResponse:
 
 
 @require_http_methods(["GET", "POST"])
-def deactivate(request: HttpRequest, uuid: UUID) -> HttpResponse:
+def deactivate(request: SignedRequest, uuid: UUID) -> HttpResponse:
     """Close the account, once confirmed; everything is kept."""
     done = _("Le compte de %(name)s est désactivé. Ses données sont conservées.")
     return _switch(request, uuid, people.deactivate, title=_("Désactiver le compte"), done=done)
 
 
 @require_http_methods(["GET", "POST"])
-def reactivate(request: HttpRequest, uuid: UUID) -> HttpResponse:
+def reactivate(request: SignedRequest, uuid: UUID) -> HttpResponse:
     """Open the account again, once confirmed."""
     done = _("Le compte de %(name)s est de nouveau actif.")
     return _switch(request, uuid, people.reactivate, title=_("Réactiver le compte"), done=done)
 
 
 def _switch(
-    request: HttpRequest, uuid: UUID, action: Callable[..., Any], *, title: str, done: str
+    request: SignedRequest, uuid: UUID, action: Callable[..., Any], *, title: str, done: str
 ) -> HttpResponse:
     require(request.user, Capability.DEACTIVATE_USER)
     subject = subject_or_404(request.user, uuid)
@@ -101,7 +102,7 @@ def _switch(
 
 
 @require_POST
-def verify_email(request: HttpRequest, uuid: UUID) -> HttpResponse:
+def verify_email(request: SignedRequest, uuid: UUID) -> HttpResponse:
     """Send the link that confirms the address again: the one that waits, else the one in force."""
     subject = subject_or_404(request.user, uuid)
     address = passwords.pending_email(subject) or subject.email

@@ -7,7 +7,7 @@ from typing import Any
 from django.contrib import messages
 from django.contrib.auth import update_session_auth_hash
 from django.core.exceptions import ValidationError
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpResponse
 from django.shortcuts import redirect, render
 from django.utils import timezone
 from django.utils.translation import gettext as _
@@ -22,13 +22,14 @@ from accounts.actions.people import Refused
 from accounts.forms.account import AccountForm
 from accounts.forms.passwords import NewPasswordForm
 from accounts.passwords import REQUIREMENTS
-from accounts.sections import SectionForm, SectionView
+from accounts.sections import SectionView
+from accounts.signed_request import SignedRequest
 from accounts.signin import note_proof, second_proof_required
 
 TRIES, TRIES_SECONDS = 5, 15 * 60
 
 
-class Account(SectionView):
+class Account(SectionView[AccountForm]):
     """Login, e-mail, roles, password, billing address of the licence, hubs."""
 
     form_class = AccountForm
@@ -37,11 +38,11 @@ class Account(SectionView):
     button = gettext_lazy("Modifier l'utilisateur")
     action = staticmethod(save_account)
 
-    def needs_second_proof(self, form: SectionForm) -> bool:
+    def needs_second_proof(self, form: AccountForm) -> bool:
         """The owner gives the current password in the form itself; somebody else proves it is them."""
         return not self.is_owner and form.changes_access()
 
-    def save(self, form: SectionForm) -> None:
+    def save(self, form: AccountForm) -> None:
         values = form.cleaned_data
         tried = bool(values.get("current_password"))
         if tried and not throttle.allow("current_password", self.subject.pk, TRIES, TRIES_SECONDS):
@@ -56,7 +57,7 @@ class Account(SectionView):
         else:
             self.follow_up(form)
 
-    def follow_up(self, form: SectionForm) -> None:
+    def follow_up(self, form: AccountForm) -> None:
         """What the browser must know after the save: still signed in, mail on its way."""
         self.subject.refresh_from_db()
         if self.is_owner and form.cleaned_data.get("current_password"):
@@ -71,7 +72,7 @@ class Account(SectionView):
                 % {"email": pending},
             )
 
-    def context(self, form: SectionForm) -> dict[str, Any]:
+    def context(self, form: AccountForm) -> dict[str, Any]:
         email = form["email"].value() or ""
         return {
             "requirements": REQUIREMENTS,
@@ -83,13 +84,13 @@ class Account(SectionView):
         }
 
 
-def address_fields(form: SectionForm) -> list[Any]:
+def address_fields(form: AccountForm) -> list[Any]:
     """The bound fields of a new billing address, in the order of the page."""
     return [field for field in form if field.name.startswith("address_")]
 
 
 @require_GET
-def password_change(request: HttpRequest) -> HttpResponse:
+def password_change(request: SignedRequest) -> HttpResponse:
     """A password is changed in the account section."""
     return redirect("accounts:account", uuid=request.user.uuid)
 
@@ -97,7 +98,7 @@ def password_change(request: HttpRequest) -> HttpResponse:
 @require_http_methods(["GET", "POST"])
 @sensitive_post_parameters("password1", "password2")
 @second_proof_required
-def own_password(request: HttpRequest) -> HttpResponse:
+def own_password(request: SignedRequest) -> HttpResponse:
     """Somebody else set the password in force: the owner replaces it before anything else (rules 6.1)."""
     if request.user.password_own_at is not None:
         return redirect("home")

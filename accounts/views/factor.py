@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import time
 from io import BytesIO
+from typing import Any
 
 import qrcode
 from allauth.mfa.base.views import AuthenticateView
@@ -26,6 +27,7 @@ from accounts.actions import factor
 from accounts.forms.factor import TOO_MANY, TRIES, TRIES_SECONDS, WRONG, FactorForm, FirstCodeForm
 from accounts.models import User
 from accounts.sealing import CannotOpen, sealer
+from accounts.signed_request import SignedRequest
 from accounts.signin import ask_second_proof, proved_recently, second_proof_required
 
 ISSUER = "medisetup"
@@ -47,17 +49,18 @@ class SignInStep(AuthenticateView):
 
     def form_valid(self, form: FactorForm) -> HttpResponse:
         note_passed(self.request)
-        return self.stage.exit()
+        response: HttpResponse = self.stage.exit()
+        return response
 
     def form_invalid(self, form: FactorForm) -> HttpResponse:
-        response = super().form_invalid(form)
+        response: HttpResponse = super().form_invalid(form)
         response.status_code = 422
         return response
 
 
 @require_http_methods(["GET", "POST"])
 @sensitive_post_parameters("code")
-def overview(request: HttpRequest) -> HttpResponse:
+def overview(request: SignedRequest) -> HttpResponse:
     """Without a factor: how to begin one. With one: its state."""
     if factor.is_active(request.user):
         context = {"left": factor.codes_left(request.user), "may_manage": bool(request.session.get(PASSED))}
@@ -67,7 +70,7 @@ def overview(request: HttpRequest) -> HttpResponse:
     return begin(request)
 
 
-def begin(request: HttpRequest) -> HttpResponse:
+def begin(request: SignedRequest) -> HttpResponse:
     """The seed as a picture and as text; a right code makes it the factor and shows the recovery codes."""
     seed = pending_seed(request)
     form = FirstCodeForm(request.POST if request.method == "POST" else None)
@@ -89,7 +92,7 @@ def begin(request: HttpRequest) -> HttpResponse:
     return render(request, "accounts/factor_begin.html", context, status=422 if form.errors else 200)
 
 
-def activated(request: HttpRequest, codes: list[str]) -> HttpResponse:
+def activated(request: SignedRequest, codes: list[str]) -> HttpResponse:
     """This session goes on under a new name; the others have ended."""
     request.session.pop(SEED, None)
     request.session.cycle_key()
@@ -100,7 +103,7 @@ def activated(request: HttpRequest, codes: list[str]) -> HttpResponse:
 
 @require_POST
 @second_proof_required
-def codes(request: HttpRequest) -> HttpResponse:
+def codes(request: SignedRequest) -> HttpResponse:
     """Ten new recovery codes, shown this once."""
     if not request.session.get(PASSED) or not factor.is_active(request.user):
         return redirect("accounts:factor")
@@ -110,7 +113,7 @@ def codes(request: HttpRequest) -> HttpResponse:
 
 @require_POST
 @second_proof_required
-def remove(request: HttpRequest) -> HttpResponse:
+def remove(request: SignedRequest) -> HttpResponse:
     """Stop asking for a second factor; the session that passed it may."""
     if request.session.get(PASSED) and factor.remove(user=request.user, by=request.user, now=timezone.now()):
         request.session.pop(PASSED)
@@ -121,7 +124,7 @@ def remove(request: HttpRequest) -> HttpResponse:
 
 @require_http_methods(["GET", "POST"])
 @sensitive_post_parameters("code")
-def prove(request: HttpRequest) -> HttpResponse:
+def prove(request: SignedRequest) -> HttpResponse:
     """The code in a session that began without one: before the right that requires it was given."""
     if request.session.get(PASSED) or not factor.is_active(request.user):
         return redirect("accounts:factor")
@@ -133,7 +136,7 @@ def prove(request: HttpRequest) -> HttpResponse:
     return render(request, "accounts/factor_step.html", {"form": form}, status=422 if form.errors else 200)
 
 
-def wanted(request: HttpRequest) -> str:
+def wanted(request: SignedRequest) -> str:
     """Where the person was going, on this portal only."""
     target = request.GET.get("next", "")
     own = url_has_allowed_host_and_scheme(target, {request.get_host()}, require_https=request.is_secure())
@@ -141,9 +144,10 @@ def wanted(request: HttpRequest) -> str:
 
 
 # --- the seed before it counts ----------------------------------------------------------------
-def pending_seed(request: HttpRequest) -> bytes:
+def pending_seed(request: SignedRequest) -> bytes:
     """The seed offered in this session, sealed there between the page and its answer."""
-    place = {"table": "session", "column": SEED, "row": request.user.uuid, "owner": request.user.uuid}
+    person = request.user.uuid
+    place: dict[str, Any] = {"table": "session", "column": SEED, "row": person, "owner": person}
     kept = request.session.get(SEED)
     if kept:
         try:

@@ -9,7 +9,6 @@ import json
 from typing import Any
 from urllib.parse import urlsplit
 
-from django.http import HttpRequest
 from django.urls import reverse
 from django.utils.formats import date_format
 from django.utils.http import urlencode
@@ -17,10 +16,11 @@ from django.utils.timezone import localtime
 
 from accounts.actions import key_challenges
 from accounts.models import PersonalKey
+from accounts.signed_request import SignedRequest
 
 
 def key_page(
-    request: HttpRequest, kind: str, *, action: str, key: PersonalKey | None, next_url: str = ""
+    request: SignedRequest, kind: str, *, action: str, key: PersonalKey | None, next_url: str = ""
 ) -> dict[str, Any]:
     """The root element's data for the script: whose page, which key, where to post and to go."""
     code_url = f"{reverse('accounts:key_code')}?{urlencode({'next': request.get_full_path()})}"
@@ -45,7 +45,7 @@ def written_here(key: PersonalKey) -> bool:
     return key.origin != PersonalKey.Origin.IMPORTED or key.protection == PersonalKey.Protection.PORTAL
 
 
-def ended_keys(request: HttpRequest) -> dict[str, str]:
+def ended_keys(request: SignedRequest) -> dict[str, str]:
     """Fingerprint → the day it ended, in words, of the person's former keys."""
     ended = PersonalKey.objects.filter(user=request.user, ended_at__isnull=False)
     return {key.fingerprint: date_format(localtime(key.ended_at), "DATE_FORMAT") for key in ended}

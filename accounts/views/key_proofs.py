@@ -9,11 +9,11 @@ import json
 import time
 from collections.abc import Callable
 from functools import wraps
-from typing import Any
+from typing import Any, TypeVar
 
 from django import forms
 from django.conf import settings
-from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.http import HttpResponse, JsonResponse
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.functional import Promise
@@ -29,6 +29,7 @@ from accounts.actions.key_challenges import KeyProblem
 from accounts.forms.keys import ProofForm, RegisterForm, RotateForm, SessionProofForm
 from accounts.keys import LARGEST_TEXT, KeyRefused
 from accounts.models import PersonalKey
+from accounts.signed_request import SignedRequest
 from accounts.signin import proved_recently
 
 CHALLENGES, CHALLENGES_SECONDS = 30, 600
@@ -58,6 +59,7 @@ WEAK: dict[str, Promise] = {
 }
 
 View = Callable[..., HttpResponse]
+FormT = TypeVar("FormT", bound=forms.Form)
 
 
 def refusal(code: str, *, url: str = "", **params: str) -> JsonResponse:
@@ -72,7 +74,7 @@ def key_endpoint(view: View) -> View:
     @require_POST
     @sensitive_post_parameters()
     @wraps(view)
-    def answered(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+    def answered(request: SignedRequest, *args: Any, **kwargs: Any) -> HttpResponse:
         if int(request.META.get("CONTENT_LENGTH") or 0) > LARGEST_TEXT:
             return refusal("too_large")
         if request.content_type not in SHAPES:
@@ -91,25 +93,25 @@ def _weakness(refused: KeyRefused) -> dict[str, str]:
     return {"weakness": refused.reason, "reason": str(WEAK[refused.reason])} if refused.reason else {}
 
 
-def session_of(request: HttpRequest) -> str:
+def session_of(request: SignedRequest) -> str:
     """The key of the session that a challenge is bound to."""
     return request.session.session_key or ""
 
 
-def filled(form: forms.Form) -> forms.Form:
+def filled(form: FormT) -> FormT:
     """The form when it is valid; raises `KeyProblem` unexpected for what no page of ours sends."""
     if form.is_valid():
         return form
     raise KeyProblem("unexpected")
 
 
-def key_was_proved(request: HttpRequest) -> None:
+def key_was_proved(request: SignedRequest) -> None:
     """The session has shown the key: it gets a new id and passes the gate."""
     request.session.cycle_key()
     request.session["key_proved_at"] = int(time.time())
 
 
-def wanted_page(request: HttpRequest, otherwise: str) -> str:
+def wanted_page(request: SignedRequest, otherwise: str) -> str:
     """Where the person wanted to go, if that is a page of ours; else the named one."""
     wanted = request.GET.get("next", "")
     return wanted if url_has_allowed_host_and_scheme(wanted, allowed_hosts=None) else reverse(otherwise)
@@ -126,7 +128,7 @@ def with_second_proof(page: str) -> Callable[[View], View]:
 
     def guard(view: View) -> View:
         @wraps(view)
-        def guarded(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        def guarded(request: SignedRequest, *args: Any, **kwargs: Any) -> HttpResponse:
             if not proved_recently(request):
                 return second_proof_refusal(wanted_page(request, page))
             return view(request, *args, **kwargs)
@@ -136,7 +138,7 @@ def with_second_proof(page: str) -> Callable[[View], View]:
     return guard
 
 
-def _posted_json(request: HttpRequest) -> dict[str, str]:
+def _posted_json(request: SignedRequest) -> dict[str, str]:
     try:
         body = json.loads(request.body)
     except (ValueError, RecursionError):
@@ -147,7 +149,7 @@ def _posted_json(request: HttpRequest) -> dict[str, str]:
 
 
 @key_endpoint
-def challenge(request: HttpRequest) -> HttpResponse:
+def challenge(request: SignedRequest) -> HttpResponse:
     """A fresh challenge for this person, session and purpose."""
     if not throttle.allow("key-challenge", request.user.pk, CHALLENGES, CHALLENGES_SECONDS):
         raise KeyProblem("throttled", minutes=str(CHALLENGES_SECONDS // 60))
@@ -170,7 +172,7 @@ def challenge(request: HttpRequest) -> HttpResponse:
 
 
 @key_endpoint
-def register(request: HttpRequest) -> HttpResponse:
+def register(request: SignedRequest) -> HttpResponse:
     """The first pair, or the first after a loss."""
     form = filled(RegisterForm(request.POST))
     data = form.cleaned_data
@@ -188,7 +190,7 @@ def register(request: HttpRequest) -> HttpResponse:
 
 
 @key_endpoint
-def prove(request: HttpRequest) -> HttpResponse:
+def prove(request: SignedRequest) -> HttpResponse:
     """The key shows itself: silently at sign-in, or from its file on another computer."""
     form = filled(SessionProofForm(request.POST))
     key = actions.prove_session(
@@ -204,7 +206,7 @@ def prove(request: HttpRequest) -> HttpResponse:
     return JsonResponse({"next": _after_proof(request, key, form.cleaned_data["purpose"])})
 
 
-def _after_proof(request: HttpRequest, key: PersonalKey, purpose: str) -> str:
+def _after_proof(request: SignedRequest, key: PersonalKey, purpose: str) -> str:
     if key_resets.open_reset(request.user, timezone.now()):
         return reverse("accounts:key")
     if purpose == "import" and key.prepared:
@@ -213,18 +215,18 @@ def _after_proof(request: HttpRequest, key: PersonalKey, purpose: str) -> str:
 
 
 @key_endpoint
-def backup(request: HttpRequest) -> HttpResponse:
+def backup(request: SignedRequest) -> HttpResponse:
     """The saved file was read again: the first time, and whenever its owner wants."""
     return _backed_up(request, second=False)
 
 
 @key_endpoint
-def second_backup(request: HttpRequest) -> HttpResponse:
+def second_backup(request: SignedRequest) -> HttpResponse:
     """A copy on another medium was read."""
     return _backed_up(request, second=True)
 
 
-def _backed_up(request: HttpRequest, *, second: bool) -> HttpResponse:
+def _backed_up(request: SignedRequest, *, second: bool) -> HttpResponse:
     form = filled(ProofForm(request.POST))
     session, now = session_of(request), timezone.now()
     actions.prove_backup(user=request.user, session=session, proof=form.answer(), second=second, now=now)
@@ -234,7 +236,7 @@ def _backed_up(request: HttpRequest, *, second: bool) -> HttpResponse:
 
 @key_endpoint
 @with_second_proof("accounts:key")
-def code(request: HttpRequest) -> HttpResponse:
+def code(request: SignedRequest) -> HttpResponse:
     """The kept file code."""
     if not throttle.allow("key-code", request.user.pk, CODES, CODES_SECONDS):
         raise KeyProblem("throttled", minutes=str(CODES_SECONDS // 60))
@@ -243,7 +245,7 @@ def code(request: HttpRequest) -> HttpResponse:
 
 @key_endpoint
 @with_second_proof("accounts:key_rotate")
-def rotate(request: HttpRequest) -> HttpResponse:
+def rotate(request: SignedRequest) -> HttpResponse:
     """A new pair in the place of the old: both sign."""
     form = filled(RotateForm(request.POST))
     session, now = session_of(request), timezone.now()
@@ -253,6 +255,6 @@ def rotate(request: HttpRequest) -> HttpResponse:
     return JsonResponse({"next": reverse("accounts:key_backup")})
 
 
-def session_is_proved(request: HttpRequest) -> bool:
+def session_is_proved(request: SignedRequest) -> bool:
     """Whether this session may act on the key; always, where the installation does not ask for the key."""
     return settings.KEY_SESSION_PROOF != "required" or "key_proved_at" in request.session

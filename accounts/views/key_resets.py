@@ -6,7 +6,7 @@ from uuid import UUID
 
 from django.conf import settings
 from django.contrib import messages
-from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
+from django.http import Http404, HttpResponse, JsonResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils import timezone
@@ -20,6 +20,7 @@ from accounts.actions.key_challenges import KeyProblem
 from accounts.actions.keys import live_key
 from accounts.forms.keys import ProofForm, ResetForm
 from accounts.models import User
+from accounts.signed_request import SignedRequest
 from accounts.signin import ask_second_proof, proved_recently, second_proof_required
 from accounts.views.key_pages import key_page
 from accounts.views.key_proofs import filled, key_endpoint, second_proof_refusal, session_of
@@ -29,7 +30,7 @@ REPORTS, REPORTS_SECONDS = 3, 24 * 3600
 
 @require_http_methods(["GET", "POST"])
 @second_proof_required
-def lost(request: HttpRequest) -> HttpResponse:
+def lost(request: SignedRequest) -> HttpResponse:
     """« J'ai perdu ma clé »: another computer, the file, else the practice's administrators."""
     if live_key(request.user) is None:
         return redirect("accounts:key")
@@ -39,14 +40,14 @@ def lost(request: HttpRequest) -> HttpResponse:
     reset = key_resets.open_reset(request.user, now)
     context = {
         "reset": reset,
-        "is_open": bool(reset) and reset.opens_at <= now,
+        "is_open": reset is not None and reset.opens_at <= now,
         "administrators": key_resets.administrators(request.user),
         "support": settings.SUPPORT_EMAIL,
     }
     return render(request, "accounts/key_lost.html", context)
 
 
-def _report(request: HttpRequest) -> HttpResponse:
+def _report(request: SignedRequest) -> HttpResponse:
     if not throttle.allow("key-lost", request.user.pk, REPORTS, REPORTS_SECONDS):
         return throttle.too_many(request, seconds=REPORTS_SECONDS)
     if key_resets.report_lost(user=request.user, now=timezone.now()):
@@ -58,7 +59,7 @@ def _report(request: HttpRequest) -> HttpResponse:
 
 @require_http_methods(["GET", "POST"])
 @second_proof_required
-def use(request: HttpRequest) -> HttpResponse:
+def use(request: SignedRequest) -> HttpResponse:
     """The owner gives up the lost key and goes on to make a new pair."""
     if request.method == "GET":
         return redirect("accounts:key_lost")
@@ -73,7 +74,7 @@ def use(request: HttpRequest) -> HttpResponse:
 
 
 @require_http_methods(["GET", "POST"])
-def reset(request: HttpRequest, uuid: UUID) -> HttpResponse:
+def reset(request: SignedRequest, uuid: UUID) -> HttpResponse:
     """An administrator's request, signed with the administrator's own key."""
     subject = subject_or_404(request.user, uuid)
     key_resets.check_may_reset(by=request.user, subject=subject)
@@ -87,7 +88,7 @@ def reset(request: HttpRequest, uuid: UUID) -> HttpResponse:
 
 
 @key_endpoint
-def _ask(request: HttpRequest, subject: User) -> HttpResponse:
+def _ask(request: SignedRequest, subject: User) -> HttpResponse:
     if not proved_recently(request):
         return second_proof_refusal(request.path)
     form = ResetForm(request.POST)
@@ -104,7 +105,7 @@ def _ask(request: HttpRequest, subject: User) -> HttpResponse:
     return JsonResponse({"next": request.path})
 
 
-def _reset_page(request: HttpRequest, subject: User) -> HttpResponse:
+def _reset_page(request: SignedRequest, subject: User) -> HttpResponse:
     key = live_key(request.user)
     root = key_page(request, "action", action=request.path, key=key, next_url=request.path)
     root |= {"what": "key-reset", "subject": subject.uuid}
@@ -120,7 +121,7 @@ def _reset_page(request: HttpRequest, subject: User) -> HttpResponse:
 
 
 @require_POST
-def cancel(request: HttpRequest, uuid: UUID) -> HttpResponse:
+def cancel(request: SignedRequest, uuid: UUID) -> HttpResponse:
     """« Ce n'est pas moi » of the owner, or second thoughts of an administrator."""
     subject = subject_or_404(request.user, uuid)
     key_resets.cancel(subject=subject, by=request.user, now=timezone.now())

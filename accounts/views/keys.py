@@ -6,7 +6,7 @@ from typing import Any
 
 from django.conf import settings
 from django.contrib import messages
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import path, reverse
 from django.utils import timezone
@@ -20,6 +20,7 @@ from accounts.actions.key_challenges import KeyProblem
 from accounts.forms.keys import RevokeForm
 from accounts.keys import display_fingerprint
 from accounts.models import PersonalKey
+from accounts.signed_request import SignedRequest
 from accounts.signin import ask_second_proof, proved_recently, second_proof_required
 from accounts.views import key_proofs
 from accounts.views import key_resets as resets
@@ -42,7 +43,7 @@ def steps(current: int) -> list[dict[str, str]]:
 
 
 @require_GET
-def key(request: HttpRequest) -> HttpResponse:
+def key(request: SignedRequest) -> HttpResponse:
     """The gate with its one button; once there is a key, what is known of it."""
     live = actions.live_key(request.user)
     if live is None:
@@ -53,7 +54,7 @@ def key(request: HttpRequest) -> HttpResponse:
     return render(request, "accounts/key.html", overview(request, live))
 
 
-def overview(request: HttpRequest, live: PersonalKey) -> dict[str, Any]:
+def overview(request: SignedRequest, live: PersonalKey) -> dict[str, Any]:
     now = timezone.now()
     return {
         "key": live,
@@ -67,7 +68,7 @@ def overview(request: HttpRequest, live: PersonalKey) -> dict[str, Any]:
 
 
 @require_http_methods(["GET", "POST"])
-def backup(request: HttpRequest) -> HttpResponse:
+def backup(request: SignedRequest) -> HttpResponse:
     """Read the saved file again; with an active key, a second copy."""
     if request.method == "POST":
         return key_proofs.backup(request)
@@ -85,14 +86,14 @@ def backup(request: HttpRequest) -> HttpResponse:
 
 
 @require_POST
-def postpone(request: HttpRequest) -> HttpResponse:
+def postpone(request: SignedRequest) -> HttpResponse:
     """« Plus tard »: the portal opens for this session, the backup stays to be proven."""
     request.session["backup_postponed"] = True
     return redirect("home")
 
 
 @require_POST
-def discard(request: HttpRequest) -> HttpResponse:
+def discard(request: SignedRequest) -> HttpResponse:
     """« Je n'ai pas le fichier »: the pair whose backup was never proven is given up."""
     try:
         actions.discard(user=request.user, now=timezone.now())
@@ -104,7 +105,7 @@ def discard(request: HttpRequest) -> HttpResponse:
 
 
 @require_GET
-def import_key(request: HttpRequest) -> HttpResponse:
+def import_key(request: SignedRequest) -> HttpResponse:
     """Bring the key to this computer; without a live key, bring one from another program."""
     live = actions.live_key(request.user)
     wanted = wanted_page(request, "home")
@@ -115,14 +116,14 @@ def import_key(request: HttpRequest) -> HttpResponse:
         "root": root,
         "key": live,
         "groups": display_fingerprint(live.fingerprint).split() if live else [],
-        "pending": bool(live) and live.state == PersonalKey.State.PENDING,
+        "pending": live is not None and live.state == PersonalKey.State.PENDING,
         "reset": key_resets.open_reset(request.user, timezone.now()) if live else None,
     }
     return render(request, "accounts/key_import.html", context)
 
 
 @require_GET
-def session(request: HttpRequest) -> HttpResponse:
+def session(request: SignedRequest) -> HttpResponse:
     """The silent proof after the password; goes on by itself."""
     live = actions.live_key(request.user)
     if live is None:
@@ -137,7 +138,7 @@ def session(request: HttpRequest) -> HttpResponse:
 
 
 @require_http_methods(["GET", "POST"])
-def rotate(request: HttpRequest) -> HttpResponse:
+def rotate(request: SignedRequest) -> HttpResponse:
     """Renew the pair; the password is asked before anything is made."""
     if request.method == "POST":
         return key_proofs.rotate(request)
@@ -151,7 +152,7 @@ def rotate(request: HttpRequest) -> HttpResponse:
 
 
 @require_http_methods(["GET", "POST"])
-def prepared(request: HttpRequest) -> HttpResponse:
+def prepared(request: SignedRequest) -> HttpResponse:
     """Somebody else made the key: renew it, or keep it knowingly."""
     live = actions.live_key(request.user)
     if live is None or not live.prepared or not session_is_proved(request):
@@ -165,7 +166,7 @@ def prepared(request: HttpRequest) -> HttpResponse:
 
 @require_http_methods(["GET", "POST"])
 @second_proof_required
-def revoke(request: HttpRequest) -> HttpResponse:
+def revoke(request: SignedRequest) -> HttpResponse:
     """Give up the key at once; only who has just shown it may, so that a stolen password is not enough."""
     if not actions.live_key(request.user) or not session_is_proved(request):
         return redirect("accounts:key")

@@ -18,10 +18,12 @@ def document(name: str) -> Any:
     from zeep import Settings, Transport
     from zeep.wsdl import Document
 
-    settings = Settings(  # type: ignore[no-untyped-call,unused-ignore]
+    settings = Settings(
         strict=True, forbid_dtd=True, forbid_entities=True, forbid_external=True, xml_huge_tree=False
     )
-    return Document(str(wsdl.path(name)), Transport(), settings=settings)
+    transport = Transport()  # type: ignore[no-untyped-call]  # zeep annotates only some of its classes
+    # zeep names the class where it takes an object.
+    return Document(str(wsdl.path(name)), transport, settings=settings)  # type: ignore[arg-type]
 
 
 def message(name: str, operation: str, **fields: Any) -> Element:

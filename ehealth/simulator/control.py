@@ -38,7 +38,8 @@ def person_from(facts: Json) -> Person:
 
 def order_fault(simulation: Simulation, order: Json) -> Json:
     """Orders a misbehaviour; ``ValueError`` for one that makes no sense."""
-    service, kind, value = order.get("service", ""), order["kind"], str(order.get("value", ""))
+    service: str = order.get("service", "")
+    kind, value = order["kind"], str(order.get("value", ""))
     count = int(order.get("count", 1))
     check_order(service, kind, value, count)
     service = ONLY_AT.get(kind, service)

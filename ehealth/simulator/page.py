@@ -227,7 +227,8 @@ CALLS = ("service", "operation", "ssin", "mutuality", "outcome", "count")
 
 def _form(proof: str, action: str, *content: Element, **attributes: str) -> Element:
     hidden = E.INPUT(type="hidden", name="proof", value=proof)
-    return E.FORM(hidden, *content, attributes, method="post", action=f"/control/{action}")
+    form: Element = E.FORM(hidden, *content, attributes, method="post", action=f"/control/{action}")
+    return form
 
 
 def _cancel_form(proof: str, row: dict[str, Any]) -> Element:
@@ -259,16 +260,19 @@ def _choice(name: str, words: str, values: Iterable[str], given: Form) -> Elemen
     for value in values:
         chosen = {"selected": "selected"} if given.get(name) == value else {}
         choice.append(E.OPTION(value or "any", chosen, value=value))
-    return E.DIV(E.LABEL(words, {"for": name}), choice)
+    labelled: Element = E.DIV(E.LABEL(words, {"for": name}), choice)
+    return labelled
 
 
 def _entry(name: str, words: str, given: Form, **attributes: str) -> Element:
     entry = E.INPUT(attributes, id=name, name=name, value=given.get(name, ""), autocomplete="off")
-    return E.DIV(E.LABEL(words, {"for": name}), entry)
+    labelled: Element = E.DIV(E.LABEL(words, {"for": name}), entry)
+    return labelled
 
 
 def _kinds() -> Element:
-    return E.DL(*(part for kind, words in KINDS.items() for part in (E.DT(kind), E.DD(words))))
+    kinds: Element = E.DL(*(part for kind, words in KINDS.items() for part in (E.DT(kind), E.DD(words))))
+    return kinds
 
 
 def _table(

@@ -13,6 +13,7 @@ from ehealth.simulator.soap import text
 from ehealth.simulator.store import STANDBY, Letter, Person
 
 PUBLICATION = "urn:be:fgov:ehealth:ehbox:publication:protocol:v3"
+CONTENT = "ContentContext/Content"
 LENGTHS = {"INSS": {11}, "NIHII": {8, 11}, "CBE": {10}, "EHP": {10}}
 QUALITIES = {"DOCTOR", "CITIZEN", "NURSE", "DENTIST", "MIDWIFE", "PHARMACIST", "HOSPITAL", "MEDICAL_HOUSE"}
 REFUSALS = {
@@ -75,13 +76,12 @@ def _recipient(call: Call, context: etree._Element) -> Person | str:
 
 def _content(request: etree._Element) -> tuple[str, int]:
     """The code of a refusal or "", and the size of the document."""
-    content = request.find("ContentContext/Content")
-    written = content.find("Document/EncryptableTextContent")
-    if written is None or content.find("Annex") is not None:
+    written = request.find(f"{CONTENT}/Document/EncryptableTextContent")
+    if written is None or request.find(f"{CONTENT}/Annex") is not None:
         raise refused("only a document within the message is taken")
     octets = base64.b64decode(text(written))
     digest = base64.b64encode(hashlib.sha256(octets).digest()).decode()
-    return "" if text(content.find("Document/Digest")) == digest else "816", len(octets)
+    return "" if text(request.find(f"{CONTENT}/Document/Digest")) == digest else "816", len(octets)
 
 
 def _deliver(call: Call, people: list[Person], size: int) -> str:
@@ -109,13 +109,16 @@ def _letter(identifier: str, ssin: str, box: str, today: date, size: int, facts:
 
 def _facts(call: Call, recipient: Person) -> dict[str, object]:
     sender = call.simulation.store.person(call.signer.ssin) or Person(call.signer.ssin)
-    document = call.payload.find("ContentContext/Content/Document")
-    specification = call.payload.find("ContentContext/ContentSpecification")
+
+    def said(path: str) -> str:
+        return text(call.payload.find(path))
+
+    document, specification = f"{CONTENT}/Document", "ContentContext/ContentSpecification"
     return {
-        "title": text(document.find("Title")),
-        "text": "".join(text(document.find("EncryptableTextContent")).split()),
-        "file_name": text(document.find("DownloadFileName")),
-        "mime_type": text(document.find("MimeType")),
+        "title": said(f"{document}/Title"),
+        "text": "".join(said(f"{document}/EncryptableTextContent").split()),
+        "file_name": said(f"{document}/DownloadFileName"),
+        "mime_type": said(f"{document}/MimeType"),
         "sender": sender.ssin,
         "sender_type": "INSS",
         "quality": "DOCTOR",
@@ -123,8 +126,8 @@ def _facts(call: Call, recipient: Person) -> dict[str, object]:
         "first_name": sender.first_name,
         "recipient": recipient.ssin,
         "publication": call.payload.get("PublicationId", ""),
-        "application": text(specification.find("ApplicationName")),
-        "important": text(specification.find("IsImportant")) in ("true", "1"),
-        "encrypted": text(specification.find("IsEncrypted")) in ("true", "1"),
+        "application": said(f"{specification}/ApplicationName"),
+        "important": said(f"{specification}/IsImportant") in ("true", "1"),
+        "encrypted": said(f"{specification}/IsEncrypted") in ("true", "1"),
         "annex": False,
     }

@@ -95,7 +95,8 @@ STANDBY = "STANDBY"
 
 
 def _letter(row: tuple[Any, ...]) -> Letter:
-    return Letter(*row[1:7], json.loads(row[7]))
+    _seq, identifier, ssin, box, published, expires, size, facts = row
+    return Letter(identifier, ssin, box, published, expires, size, json.loads(facts))
 
 
 class Store:

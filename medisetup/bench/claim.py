@@ -84,4 +84,5 @@ def _update(now: datetime, limit: int) -> int:
             "(SELECT id FROM bench_due WHERE due_at <= %s ORDER BY due_at LIMIT %s FOR UPDATE SKIP LOCKED)",
             [now, now, limit],
         )
-        return cursor.rowcount
+        count: int = cursor.rowcount
+        return count

@@ -121,13 +121,15 @@ class Visitor:
 def answer(handler: WSGIHandler, environ: dict[str, Any]) -> Answer:
     """Status and whole body, the request ended as a server ends it."""
     status: list[str] = []
+    written: list[bytes] = []
 
-    def start(line: str, _headers: Any, _error: Any = None) -> None:
+    def start(line: str, _headers: Any, _error: Any = None) -> Callable[[bytes], object]:
         status.append(line[:3])
+        return written.append
 
     response = handler(environ, start)
     try:
-        return status[0], b"".join(response)
+        return status[0], b"".join([*written, *response])
     finally:
         response.close()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from django.db.models import Count
@@ -28,7 +29,7 @@ def readiness(people: Furnished) -> Group:
     return Group("readiness", Case("GROUP BY of one column", by_language, truth.is_everybody), cases)
 
 
-def by_language() -> list[dict[str, Any]]:
+def by_language() -> Sequence[Mapping[str, object]]:
     everybody = User.objects.get_queryset().order_by()
     return list(everybody.values("language").annotate(count=Count("pk")))
 

@@ -78,8 +78,8 @@ def receive(line: socket.socket, wanted: bytes) -> bytes:
 def find() -> Path:
     """The server on PATH, else the wheel's."""
     for name in ("valkey-server", "redis-server"):
-        if program := shutil.which(name):
-            return Path(program)
+        if found := shutil.which(name):
+            return Path(found)
     if (program := in_wheel()) is not None:
         return program
     raise Trouble(

@@ -33,7 +33,7 @@ class Post:
         """Note the end of the child; return the seconds to wait, doubled with each quick fall."""
         steady = now - self.child.started > STEADY_SECONDS
         self.falls = 1 if steady else self.falls + 1
-        wait = min(FIRST_PAUSE * 2 ** (self.falls - 1), LONGEST_PAUSE)
+        wait: float = min(FIRST_PAUSE * 2 ** (self.falls - 1), LONGEST_PAUSE)
         self.again_at = now + wait
         return wait
 

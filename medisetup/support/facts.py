@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import date, datetime
 from typing import Any, NamedTuple
 
 from django.core.exceptions import ObjectDoesNotExist
-from django.db.models import Model
+from django.db.models import Model, QuerySet
 from django.urls import reverse
 from django.utils.formats import date_format
 from django.utils.functional import Promise
@@ -43,7 +43,10 @@ SECRET = frozenset(
     }
 )  # fmt: skip
 # Rows with a page of their own that others link to.
-PAGES = {User: "support:accounts_user_change", Practice: "support:accounts_practice_change"}
+PAGES: dict[type[Model], str] = {
+    User: "support:accounts_user_change",
+    Practice: "support:accounts_practice_change",
+}
 Words = Callable[[], Iterable[tuple[str, Any]]]
 
 
@@ -90,7 +93,7 @@ class Fact:
         path: str,
         label: str | Promise,
         *,
-        words: Words | Mapping[str, Any] | None = None,
+        words: Words | Mapping[Any, Any] | None = None,
         say: Callable[[Any], Any] | None = None,
         order: str = "",
     ) -> None:
@@ -126,10 +129,11 @@ class Fact:
         found: list[str] = []
         for name in () if self.say else self.path.split("__"):
             field = next((field for field in model._meta.get_fields() if field.name == name), None)
-            if field is None or not (field.many_to_one or field.one_to_one):
+            related = field.related_model if field and (field.many_to_one or field.one_to_one) else None
+            if related is None:
                 break
             found.append(name)
-            model = field.related_model
+            model = related
         return "__".join(found)
 
 
@@ -138,9 +142,10 @@ class Link(Fact):
 
     def __call__(self, row: Any) -> Any:
         found = reach(row, self.path)
-        if not isinstance(found, tuple(PAGES)):
+        page = PAGES.get(type(found))
+        if page is None:
             return text(found)
-        return format_html('<a href="{}">{}</a>', reverse(PAGES[type(found)], args=[found.uuid]), text(found))
+        return format_html('<a href="{}">{}</a>', reverse(page, args=[found.uuid]), text(found))
 
 
 def named(path: str = "user") -> Fact:
@@ -162,4 +167,4 @@ class Related(NamedTuple):
 
     title: str | Promise
     facts: tuple[Fact, ...]
-    rows: Callable[[Any], Iterable[Any]]
+    rows: Callable[[Any], Sequence[Any] | QuerySet[Any]]

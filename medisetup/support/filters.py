@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
@@ -18,9 +18,10 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
+from accounts.forms.declared import hide_optional
 from accounts.models import User
 
-Conditions = dict[str, tuple[str | Promise, Q]]
+Conditions = Mapping[str, tuple[str | Promise, Q]]
 
 
 class Condition(admin.SimpleListFilter):
@@ -53,7 +54,7 @@ def by(name: str, label: str | Promise, conditions: Callable[[], Conditions]) ->
 
 
 def by_choice(
-    path: str, label: str | Promise, choices: Iterable[tuple[str, Any]] | Callable[[], Any]
+    path: str, label: str | Promise, choices: Iterable[tuple[Any, Any]] | Callable[[], Any]
 ) -> type[Condition]:
     """A filter on a field that has few values."""
 
@@ -133,7 +134,8 @@ class Narrowing(forms.Form):
             label=_("Ordre"), choices=_orders(rows), initial=rows.params.get(ORDER_VAR)
         )
         for field in self.fields.values():
-            field.required, field.hide_optional = False, True
+            field.required = False
+        hide_optional(self, *self.fields)
 
 
 def _orders(rows: Any) -> list[tuple[str, str]]:

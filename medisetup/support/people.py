@@ -6,7 +6,7 @@ from typing import Any
 from uuid import UUID
 
 from django.contrib import messages
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import Http404, HttpResponse
 from django.shortcuts import redirect
 from django.urls import URLPattern, path, reverse
 from django.utils import timezone
@@ -19,6 +19,7 @@ from accounts.actions import people as actions
 from accounts.contacts import mask_email
 from accounts.identifiers import mask
 from accounts.models import AuditEvent, HubRegion, Practice, Role, User
+from accounts.signed_request import SignedRequest
 from medisetup import journal_words
 from medisetup.support.facts import Fact, Related, named, person, practice
 from medisetup.support.filters import OfPerson, by_answer, by_choice
@@ -182,7 +183,8 @@ class UserPage(ReadOnly):
 
     def links(self, row: User) -> list[tuple[str, Any]]:
         """To the file in the portal, then to the person's rows of every other kind."""
-        pages = [page for page in self.admin_site._registry.values() if OfPerson in page.list_filter]
+        kinds = [page for page in self.admin_site._registry.values() if isinstance(page, ReadOnly)]
+        pages = [page for page in kinds if OfPerson in page.list_filter]
         return [(reverse("platform_person", args=[row.uuid]), _("Le dossier dans le portail"))] + [
             (f"{reverse(f'support:{page.name}_changelist')}?person={row.uuid}", page.words.many)
             for page in pages
@@ -192,7 +194,7 @@ class UserPage(ReadOnly):
         view = require_POST(self.admin_site.admin_view(self.end_sessions))
         return [*super().get_urls(), path("<uuid:uuid>/sessions/", view, name="end_sessions")]
 
-    def end_sessions(self, request: HttpRequest, uuid: UUID) -> HttpResponse:
+    def end_sessions(self, request: SignedRequest, uuid: UUID) -> HttpResponse:
         """Sign the person out everywhere, as asked on the telephone."""
         user = User.objects.get_queryset().select_related("practice").filter(uuid=uuid).first()
         if user is None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import Any
+from typing import Any, ClassVar
 from uuid import UUID
 
 from django.contrib import admin
@@ -22,8 +22,9 @@ from django.views.decorators.http import require_GET
 
 from accounts import audit
 from accounts.models import Practice, User
+from accounts.signed_request import SignedRequest, is_signed
 from medisetup.support.facts import Fact, Related, reach
-from medisetup.support.filters import Narrowing, OfPerson
+from medisetup.support.filters import Condition, Narrowing, OfPerson
 from medisetup.support.names import NAMES
 
 ROWS_PER_PAGE = 50
@@ -35,8 +36,10 @@ DATE_PARTS = {"year": re.compile(r"20\d\d"), "month": re.compile(r"\d{1,2}"), "d
 Pages = dict[type[Model], type["ReadOnly"]]
 
 
-class Bounded(Paginator):
+class Bounded(Paginator):  # type: ignore[type-arg]  # Django's takes none when it runs
     """Pages through the first rows."""
+
+    object_list: QuerySet[Any]
 
     @cached_property
     def count(self) -> int:
@@ -45,6 +48,9 @@ class Bounded(Paginator):
 
 class Rows(ChangeList):
     """The rows of a list, ready to be read."""
+
+    model_admin: ReadOnly
+    list_display: tuple[Fact, ...]
 
     def lines(self) -> list[dict[str, Any]]:
         """url ('' without a page), what it is called, the cells after it with their columns."""
@@ -64,7 +70,7 @@ class Rows(ChangeList):
         return next((spec.person for spec in self.filter_specs if isinstance(spec, OfPerson)), None)
 
 
-class ReadOnly(admin.ModelAdmin):
+class ReadOnly(admin.ModelAdmin):  # type: ignore[type-arg]  # as `Bounded`
     """One kind of row. Subclasses name what is read: `list_display` in the list, `facts` and `related` on
     the page of a row; without `facts` there is no such page.
 
@@ -72,6 +78,8 @@ class ReadOnly(admin.ModelAdmin):
     the `Practice` it belongs to: the reading is noted in their history. No field is read that is not named.
     """
 
+    list_display: tuple[Fact, ...]
+    list_filter: ClassVar[tuple[type[Condition | OfPerson], ...]] = ()
     facts: tuple[Fact, ...] = ()
     related: tuple[Related, ...] = ()
     identity = "uuid"
@@ -137,8 +145,13 @@ class ReadOnly(admin.ModelAdmin):
         rows = super().get_queryset(request)
         return rows.select_related(*sorted(ways)) if ways else rows
 
-    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[Rows]:
         return Rows
+
+    def get_changelist_instance(self, request: HttpRequest) -> Rows:
+        rows = super().get_changelist_instance(request)
+        assert isinstance(rows, Rows)  # noqa: S101  `get_changelist` names the class
+        return rows
 
     def url_of(self, row: Model) -> str:
         return reverse(f"support:{self.name}_change", args=[reach(row, self.identity)])
@@ -155,6 +168,7 @@ class ReadOnly(admin.ModelAdmin):
 
     def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
         """The rows, searched and narrowed. An address that asks for anything else answers 400."""
+        assert is_signed(request)  # noqa: S101  the door of every page lets nobody else in
         asked = [(name, value) for name, values in request.GET.lists() for value in values]
         if not all(self.lookup_allowed(name, value, request) for name, value in asked):
             raise BadRequest
@@ -180,7 +194,7 @@ class ReadOnly(admin.ModelAdmin):
         }
         return render(request, "support/list.html", context)
 
-    def row_view(self, request: HttpRequest, uuid: UUID) -> HttpResponse:
+    def row_view(self, request: SignedRequest, uuid: UUID) -> HttpResponse:
         """One row and what belongs to it."""
         row = self.get_queryset(request).filter(**{self.identity: uuid}).first()
         if row is None:
@@ -198,7 +212,7 @@ class ReadOnly(admin.ModelAdmin):
         }
         return render(request, self.page_template, context)
 
-    def note(self, request: HttpRequest, row: Model, uuid: UUID) -> None:
+    def note(self, request: SignedRequest, row: Model, uuid: UUID) -> None:
         """The reading, in the history of whom the row is about or in the journal of its practice."""
         with transaction.atomic():
             audit.record(

@@ -16,10 +16,12 @@ from django.views.decorators.http import require_GET
 
 from accounts import access
 from accounts.access import Capability, Forbidden
+from accounts.signed_request import is_signed
 from medisetup.support import doings, files, people, wire
+from medisetup.support.rows import Pages
 
 View = Callable[..., HttpResponse]
-GROUPS: list[tuple[str | Promise, people.Pages]] = [
+GROUPS: list[tuple[str | Promise, Pages]] = [
     (_("Cabinets et personnes"), people.PAGES),
     (_("Dossiers et licences"), files.PAGES),
     (_("eHealth"), wire.PAGES),
@@ -32,9 +34,9 @@ class SupportSite(admin.AdminSite):
 
     def has_permission(self, request: HttpRequest) -> bool:
         """As on the pages of the portal's staff. The second factor was asked for before any page."""
-        return Capability.SEE_PLATFORM in access.capabilities(request.user)
+        return is_signed(request) and Capability.SEE_PLATFORM in access.capabilities(request.user)
 
-    def admin_view(self, view: View, cacheable: bool = False) -> View:
+    def admin_view(self, view: View, cacheable: bool = False) -> View:  # type: ignore[override]  # a new callable
         """The door of every page: strangers were sent to sign in, others meet the portal's 403, noted."""
 
         @wraps(view)
@@ -47,8 +49,12 @@ class SupportSite(admin.AdminSite):
 
     def get_urls(self) -> list[URLPattern | URLResolver]:
         """The index, every kind of row, and three addresses that people may have in their fingers."""
-        own = [("", self.index, "index")]
-        own += [(f"{name}/", getattr(self, name), name) for name in ("login", "logout", "password_change")]
+        own: list[tuple[str, View, str]] = [
+            ("", self.start, "index"),
+            ("login/", self.to_start, "login"),
+            ("logout/", self.to_sign_out, "logout"),
+            ("password_change/", self.to_password, "password_change"),
+        ]
         routes: list[URLPattern | URLResolver] = [
             path(place, require_GET(self.admin_view(view)), name=name) for place, view, name in own
         ]
@@ -56,7 +62,7 @@ class SupportSite(admin.AdminSite):
             routes.append(path(f"{model._meta.app_label}/{model._meta.model_name}/", include(page.urls)))
         return routes
 
-    def index(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
+    def start(self, request: HttpRequest) -> HttpResponse:
         """The kinds of rows, in groups."""
         groups = [
             {"title": title, "links": [self.entry(self._registry[model]) for model in pages]}
@@ -67,13 +73,13 @@ class SupportSite(admin.AdminSite):
     def entry(self, page: Any) -> tuple[str, Any]:
         return reverse(f"support:{page.name}_changelist"), page.words.many
 
-    def login(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
+    def to_start(self, request: HttpRequest) -> HttpResponse:
         return redirect("support:index")
 
-    def logout(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
+    def to_sign_out(self, request: HttpRequest) -> HttpResponse:
         return redirect("account_logout")
 
-    def password_change(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
+    def to_password(self, request: HttpRequest) -> HttpResponse:
         return redirect("account_change_password")
 
 

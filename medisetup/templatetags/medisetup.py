@@ -55,7 +55,8 @@ def section_tabs(subject: User, current: str) -> dict[str, Any]:
 @register.inclusion_tag("medisetup/_demonstration.html")
 def demonstration() -> dict[str, str]:
     """The accounts and folders of the demonstration, for the sign-in page; nothing elsewhere."""
-    notes = settings.DEMO_DIR / "LISEZMOI.txt" if settings.DEMO else None
+    folder = settings.DEMO_DIR if settings.DEMO else None
+    notes = folder / "LISEZMOI.txt" if folder else None
     return {"notes": notes.read_text() if notes and notes.exists() else ""}
 
 

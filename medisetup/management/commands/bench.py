@@ -27,8 +27,8 @@ from medisetup.bench.signing import signing
 SIZED: dict[str, Callable[[Furnished], Group]] = {"pages": pages, "readiness": readiness, "claim": claim}
 UNSIZED: dict[str, Callable[[], Group]] = {"sign": signing}
 GROUPS = [*UNSIZED, *SIZED]
-CAREFUL = {"sizes": [1_000, 10_000], "rounds": 9, "cell": 0.15}
-QUICK = {"sizes": [200], "rounds": 3, "cell": 0.02}
+CAREFUL: dict[str, Any] = {"sizes": [1_000, 10_000], "rounds": 9, "cell": 0.15}
+QUICK: dict[str, Any] = {"sizes": [200], "rounds": 3, "cell": 0.02}
 
 
 def sizes(text: str) -> list[int]:
@@ -95,7 +95,7 @@ class Command(BaseCommand):
         for size in sizes if sized else []:
             with scratch():
                 people = furnish(size)
-                self.database = f"PostgreSQL {connection.pg_version // 10_000}"
+                self.database = f"PostgreSQL {connection.get_database_version()[0]}"
                 for name in sized:
                     yield SIZED[name](people), size
 

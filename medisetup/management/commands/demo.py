@@ -380,9 +380,9 @@ class Command(BaseCommand):
     help = "Furnish a practice for a first look (demonstration only)."
 
     def handle(self, *args: Any, **options: Any) -> None:
-        if not settings.DEMO or settings.EHEALTH_ENVIRONMENT != "simulation":
+        folder = settings.DEMO_DIR if settings.DEMO else None
+        if folder is None or settings.EHEALTH_ENVIRONMENT != "simulation":
             raise CommandError("demo: only where DEMO is true and the platform is the simulator")
-        folder = settings.DEMO_DIR
         # The simulator keeps its trust anchors, and its control token, in one folder.
         simulator = Path(settings.EHEALTH_ISSUERS_FILE).parent
         with calm(simulator):
