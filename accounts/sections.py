@@ -1,6 +1,7 @@
 """The one base of all tabs: a section is one form, one view, one URL, one button, one transaction.
 
-A section subclasses `SectionForm` (fields, `initial_for`) and `SectionView` (names, template, action).
+A section subclasses `SectionForm` (fields, `initial_for`) and `SectionView[ItsForm]` (names, template,
+action).
 """
 
 from __future__ import annotations

@@ -173,7 +173,8 @@ def _has_content(sheet: Any) -> bool:
 def _rows(sheet: Any, most: int) -> Iterator[Any]:
     """The size that a sheet says of itself may be wrong."""
     sheet.reset_dimensions()
-    return sheet.iter_rows(max_row=most, max_col=MOST_COLUMNS + 1)  # type: ignore[no-any-return]
+    rows: Iterator[Any] = sheet.iter_rows(max_row=most, max_col=MOST_COLUMNS + 1)
+    return rows
 
 
 def _cell(cell: Any) -> Cell:

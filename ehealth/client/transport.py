@@ -58,37 +58,33 @@ class _Call(threading.local):
 _call = _Call()
 
 
-class _Watched:
+class _Watched(HTTPConnection):
     """What both kinds of connection add: a twin of the socket for the deadline, and the moment of sending."""
 
     twin: socket.socket | None = None
 
     def _new_conn(self) -> socket.socket:
-        made: socket.socket = super()._new_conn()  # type: ignore[misc]
+        made: socket.socket = super()._new_conn()
         self.twin = made.dup()
         self._report()
         return made
 
     def send(self, data: Any) -> None:
         if getattr(self, "sock", None) is None:
-            self.connect()  # type: ignore[attr-defined]
+            self.connect()
         self._report()
         _call.sent = True
-        super().send(data)  # type: ignore[misc]
+        super().send(data)
 
     def close(self) -> None:
         if self.twin is not None:
             self.twin.close()
             self.twin = None
-        super().close()  # type: ignore[misc]
+        super().close()
 
     def _report(self) -> None:
         if _call.deadline is not None and self.twin is not None:
             _call.deadline.hold(self.twin)
-
-
-class _PlainConnection(_Watched, HTTPConnection):
-    pass
 
 
 class _SafeConnection(_Watched, HTTPSConnection):
@@ -96,7 +92,7 @@ class _SafeConnection(_Watched, HTTPSConnection):
 
 
 class _PlainPool(urllib3.HTTPConnectionPool):
-    ConnectionCls = _PlainConnection
+    ConnectionCls = _Watched
 
 
 class _SafePool(urllib3.HTTPSConnectionPool):

@@ -95,8 +95,9 @@ class Server:
         secret = self.data.with_suffix(".password")
         secret.touch(mode=0o600)
         secret.write_text(self.password)
-        for path in (self.data, secret) if self.account else ():
-            os.chown(path, self.account.uid, self.account.gid)  # type: ignore[union-attr]
+        if self.account:
+            for path in (self.data, secret):
+                os.chown(path, self.account.uid, self.account.gid)
         try:
             self._initdb(secret)
         finally:
@@ -106,7 +107,7 @@ class Server:
         command = [str(self.installation.programs / "initdb"), "-D", str(self.data), "-U", SUPERUSER,
                    "--auth=scram-sha-256", f"--pwfile={secret}", "--encoding=UTF8", "--locale=C.UTF-8",
                    "--no-sync", "--no-instructions"]  # fmt: skip
-        done = subprocess.run(  # type: ignore[call-overload]
+        done = subprocess.run(
             command, cwd=self.data, capture_output=True, text=True, check=False, **as_account(self.account)
         )
         if done.returncode:

@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from medisetup.local.trouble import Trouble
 
@@ -75,7 +76,7 @@ class Child:
                 start_new_session=True,
                 pass_fds=tuple(keep_open),
                 preexec_fn=tie_to_parent(program.death_signal),
-                **as_account(program.account),  # type: ignore[call-overload]
+                **as_account(program.account),
             )
         return cls(program, process, log_start)
 
@@ -163,7 +164,7 @@ def open_log(path: Path) -> int:
     return path.stat().st_size
 
 
-def as_account(account: Account | None) -> dict[str, object]:
+def as_account(account: Account | None) -> dict[str, Any]:
     """The arguments of Popen that change the account."""
     if account is None:
         return {}

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from types import FrameType
+from typing import Any
 
 from medisetup.local.process import Child, Program, tick
 from medisetup.local.trouble import Trouble
@@ -50,7 +51,7 @@ class Supervisor:
         self.say = say or speak
         self.posts: list[Post] = []
         self.end_asked = False
-        self._before: dict[int, object] = {}
+        self._before: dict[int, Any] = {}
 
     def __enter__(self) -> "Supervisor":
         for number in ENDING:
@@ -60,7 +61,7 @@ class Supervisor:
     def __exit__(self, *exception: object) -> None:
         self.stop_all()
         for number, handler in self._before.items():
-            signal.signal(number, handler)  # type: ignore[arg-type]
+            signal.signal(number, handler)
 
     def start(self, program: Program) -> Child:
         """Start a child and wait until it is ready; tell how long it took."""
