@@ -87,10 +87,11 @@ def test_the_sweep_sends_what_lost_its_message() -> None:
     assert [message.to for message in outbox.outbox] == [[first.to]]
 
 
-def test_a_mail_that_cannot_be_opened_is_given_up_and_the_others_leave() -> None:
+@pytest.mark.parametrize("content", [b"\x01x", None], ids=["damaged", "erased"])
+def test_a_mail_that_cannot_be_opened_is_given_up_and_the_others_leave(content: bytes | None) -> None:
     with transaction.atomic():
         broken, whole = (emails.queue("password_changed", user=UserFactory()) for _number in range(2))
-    Mail.objects.filter(pk=broken.pk).update(content=b"\x01x", sent_at=None, next_attempt_at=timezone.now())
+    Mail.objects.filter(pk=broken.pk).update(content=content, sent_at=None, next_attempt_at=timezone.now())
     Mail.objects.filter(pk=whole.pk).update(sent_at=None, next_attempt_at=timezone.now())
     tasks.send_due_mails()
     broken.refresh_from_db()
