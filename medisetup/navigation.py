@@ -17,7 +17,8 @@ from accounts.signed_request import SignedRequest, is_signed
 def navigation(request: HttpRequest) -> dict[str, Any]:
     """`nav`, `me`, `languages`, `help_url`, `demo`, `support_email` for base.html; no query for strangers."""
     # An error page may answer before anybody asked who it is.
-    signed = request if hasattr(request, "user") and is_signed(request) else None
+    asked = getattr(request, "user", None) is not None
+    signed = request if asked and is_signed(request) else None
     return {
         "nav": links(signed) if signed else [],
         "me": {"name": signed.user.get_full_name(), "initials": signed.user.initials, "url": reverse("me")}
