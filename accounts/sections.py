@@ -12,6 +12,7 @@ from uuid import UUID
 
 from django import forms
 from django.contrib import messages
+from django.forms import BoundField
 from django.http import HttpRequest, HttpResponse, QueryDict
 from django.shortcuts import redirect, render
 from django.urls import reverse
@@ -69,6 +70,20 @@ class SectionForm(forms.Form):
     def initial_for(self, subject: User) -> dict[str, Any]:
         """What is stored now, in the shape of the fields."""
         raise AssertionError(f"{type(self).__name__} defines no initial_for")
+
+    def warnings(self) -> list[tuple[BoundField, str]]:
+        """(field, sentence) for what is stored and deserves a second look; none of them stops a save."""
+        return []
+
+    def point_out(self) -> None:
+        """Draw each warning at its field, and name it in what describes the field; not where something else
+        was typed meanwhile.
+        """
+        for bound, sentence in self.warnings():
+            if not (bound.form.is_bound and bound.name in bound.form.changed_data):
+                described = f"{bound.aria_describedby or ''} {bound.auto_id}_warning"
+                bound.field.warning = sentence
+                bound.field.widget.attrs["aria-describedby"] = described.strip()
 
     def values(self) -> dict[str, Any]:
         """The cleaned values for the action: all fields but the version."""
@@ -174,6 +189,9 @@ class SectionView(View, Generic[FormT]):
 
     def done(self) -> HttpResponse:
         messages.success(self.request, _("« %(section)s » est enregistré.") % {"section": self.title})
+        for bound, sentence in self.form().warnings():
+            named = _("%(field)s : %(sentence)s") % {"field": bound.label, "sentence": sentence}
+            messages.warning(self.request, named)
         return redirect(self.done_url())
 
     def done_url(self) -> str:
@@ -191,6 +209,7 @@ class SectionView(View, Generic[FormT]):
 
     def page(self, form: FormT, *, status: int = 200, **extra: Any) -> HttpResponse:
         review = form.review
+        form.point_out()
         context = {
             "form": form,
             "subject": self.subject,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from django import forms
+from django.forms import BoundField
 from django.urls import reverse_lazy
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
@@ -22,6 +23,9 @@ from practitioners.models import Practitioner
 from practitioners.reference import HOUSE, PHYSICIAN
 
 EMPTY = ("", gettext_lazy("Choisissez"))
+FOREIGN = gettext_lazy(
+    "Ce compte n'est pas belge : une mutualité pourrait le refuser. Vous pourrez alors en indiquer un autre."
+)
 BIC_URL = reverse_lazy("billing:bic")
 
 
@@ -139,9 +143,11 @@ class FinancialForm(SectionForm):
         ).select_related("user")
         return sorted(row.user.get_full_name() for row in rows)
 
-    def is_foreign(self) -> bool:
-        """Whether an insurer may refuse the stored account because it is not Belgian (rules 2.4)."""
-        return bool(self.initial["iban"]) and not is_belgian(self.initial["iban"])
+    def warnings(self) -> list[tuple[BoundField, str]]:
+        """An insurer may refuse an account that is not Belgian (rules 2.4)."""
+        shown = [name for name in ("iban", "assistants_shared_iban") if name in self.fields]
+        stored = {name: self.initial[name] for name in shown}
+        return [(self[name], str(FOREIGN)) for name, iban in stored.items() if iban and not is_belgian(iban)]
 
     def initial_for(self, subject: User) -> dict[str, Any]:
         practitioner = Practitioner.objects.filter(user=subject).first()

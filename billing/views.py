@@ -46,7 +46,6 @@ class Financial(SectionView[FinancialForm]):
         shared = form["assistants_shared_iban"].value() if "assistants_shared_iban" in form.fields else ""
         return {
             "trainees": form.trainees(),
-            "foreign": form.is_foreign(),
             "bank": self._known_bank(iban),
             "shared_bank": self._known_bank(shared),
             "lent": lent_rows(form.practitioner) if form.is_trainee else [],

@@ -37,7 +37,14 @@ def field_facts(bound: BoundField) -> dict[str, Any]:
     """What forms/field.html shows, each looked up once."""
     field = bound.field
     optional = not (field.required or field.disabled or getattr(field, HIDE_OPTIONAL, False))
-    return {"field": bound, "kind": bound.widget_type, "errors": bound.errors, "optional": optional}
+    warning = getattr(field, "warning", "")
+    return {
+        "field": bound,
+        "kind": bound.widget_type,
+        "errors": bound.errors,
+        "optional": optional,
+        "warning": warning,
+    }
 
 
 def draw_input(widget: Mapping[str, Any]) -> str:

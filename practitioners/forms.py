@@ -6,6 +6,7 @@ from typing import Any
 
 from django import forms
 from django.conf import settings
+from django.forms import BoundField
 from django.utils import timezone, translation
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
@@ -32,6 +33,15 @@ EMPTY = ("", gettext_lazy("Choisissez"))
 STATUS_OF_TRAINEE = gettext_lazy(
     "Les trois derniers chiffres de ce numéro INAMI sont ceux d'un médecin en formation. "
     "Choisissez « En formation », ou indiquez votre nouveau numéro."
+)
+UNUSUAL_AGE = gettext_lazy(
+    "D'après le numéro national, la personne a moins de 21 ans ou plus de 100 ans. Vérifiez-le."
+)
+UNKNOWN_CODE = gettext_lazy(
+    "Les trois derniers chiffres du numéro INAMI ne nous sont pas connus. Vérifiez-les."
+)
+OTHER_SPECIALITY = gettext_lazy(
+    "La spécialité choisie ne correspond pas aux trois derniers chiffres du numéro INAMI."
 )
 SPOKEN = ("fr", "nl", "de", "en", "es", "it", "pt", "ar", "tr", "pl", "ro", "ru", "uk", "bg", "el", "hu")
 
@@ -191,30 +201,21 @@ class GeneralForm(SectionForm):
         absent = dict.fromkeys(self.HOUSE_ONLY, "") | {"house_contact": None}
         return absent | super().values()
 
-    def warnings(self) -> list[str]:
-        """Sentences to show beside what is stored; none of them stops a save (rules 2.1, 2.2, 3.1)."""
+    def warnings(self) -> list[tuple[BoundField, str]]:
+        """An unusual age, a code that is unknown or of another speciality (rules 2.1, 2.2, 3.1)."""
         stored = {
             name: self.initial.get(name) or "" for name in ("ssin", "nihii", "speciality", "profession")
         }
         found = []
         if stored["ssin"] and identifiers.ssin_age_is_unusual(stored["ssin"], today=timezone.localdate()):
-            found.append(
-                _(
-                    "D'après le numéro national, la personne a moins de 21 ans ou plus de 100 ans. "
-                    "Vérifiez-le."
-                )
-            )
+            found.append((self["ssin"], str(UNUSUAL_AGE)))
         if stored["nihii"] and stored["profession"] == PHYSICIAN:
-            found += _warnings_of_code(identifiers.nihii_competence(stored["nihii"]), stored["speciality"])
+            code = identifiers.nihii_competence(stored["nihii"])
+            if not competence_known(code):
+                found.append((self["nihii"], str(UNKNOWN_CODE)))
+            elif stored["speciality"] and speciality_of(code) not in ("", stored["speciality"]):
+                found.append((self["speciality"], str(OTHER_SPECIALITY)))
         return found
-
-
-def _warnings_of_code(code: str, speciality: str) -> list[str]:
-    if not competence_known(code):
-        return [_("Les trois derniers chiffres du numéro INAMI ne nous sont pas connus. Vérifiez-les.")]
-    if speciality and speciality_of(code) not in ("", speciality):
-        return [_("La spécialité choisie ne correspond pas aux trois derniers chiffres du numéro INAMI.")]
-    return []
 
 
 def proposed_speciality(number: str) -> str:

@@ -61,7 +61,6 @@ class General(SectionView[GeneralForm]):
 
     def context(self, form: GeneralForm) -> dict[str, Any]:
         return {
-            "warnings": form.warnings(),
             "house_possible": form.house_possible,
             "may_take_over": form["profession"].value() != HOUSE,
         }

@@ -5,10 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 from django import forms
+from django.forms import BoundField
 from django.utils.translation import gettext_lazy as _
 
 from accounts.access import assignable_roles, billing_addresses, may_change_access
 from accounts.actions.passwords import pending_email
+from accounts.contacts import is_shared_mailbox
 from accounts.fields import BceField, EmailField, LoginField, PostcodeField
 from accounts.forms.declared import field_of, hide_optional
 from accounts.forms.passwords import check_new_password, current_password_field, new_password_field
@@ -16,6 +18,9 @@ from accounts.models import HubRegion, Role, User
 from accounts.sections import SectionForm
 
 NEW = "new"
+SHARED_MAILBOX = _(
+    "Cette adresse semble lue par plusieurs personnes ; elles pourraient récupérer ce mot de passe."
+)
 CAREGIVERS = frozenset({Role.PHYSICIAN, Role.PHYSICIAN_TRAINEE, Role.PARAMEDICAL})
 YES_NO = {"yes": True, "no": False, "": None}
 COUNTRIES = [
@@ -143,6 +148,11 @@ class AccountForm(SectionForm):
             "sumehr_auto_send": automatic,
             "same_roof_search": subject.same_roof_search,
         }
+
+    def warnings(self) -> list[tuple[BoundField, str]]:
+        """An address that several people seem to read (rules 2.5)."""
+        shared = is_shared_mailbox(self.initial["email"])
+        return [(self["email"], str(SHARED_MAILBOX))] if shared else []
 
     def repeats_what_is_stored(self) -> bool:
         """Also when the address just typed is the one a first click created."""

@@ -15,7 +15,7 @@ from django.utils.translation import gettext_lazy
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_GET, require_http_methods
 
-from accounts import contacts, throttle
+from accounts import throttle
 from accounts.actions import passwords
 from accounts.actions.account import save_account
 from accounts.actions.people import Refused
@@ -73,12 +73,10 @@ class Account(SectionView[AccountForm]):
             )
 
     def context(self, form: AccountForm) -> dict[str, Any]:
-        email = form["email"].value() or ""
         return {
             "requirements": REQUIREMENTS,
             "pending_email": form.pending_email,
             "email_verified": passwords.email_is_verified(self.subject),
-            "shared_mailbox": contacts.is_shared_mailbox(email),
             "no_address": not form.addresses,
             "address_fields": address_fields(form),
         }

@@ -257,6 +257,16 @@ def test_a_waiting_address_is_shown_and_its_mail_can_be_sent_again(
     assert pending_email(user) == ""
 
 
+def test_an_address_of_several_people_is_a_warning_told_at_once(
+    user: User, address: BillingAddress, signed_in: SignedIn
+) -> None:
+    client = signed_in(user)
+    typed = shown(client, user) | {"billing_address": str(address.uuid), "current_password": PASSWORD}
+    landed = client.post(url_of(user), typed | {"email": "info@cabinet.example"}, follow=True)
+    assert "E-mail : Cette adresse semble lue par plusieurs personnes" in landed.content.decode()
+    assert 'id="id_email_warning"' in client.get(url_of(user)).content.decode()
+
+
 # --- somebody else ---------------------------------------------------------------------------
 def test_a_manager_prefills_the_owner_reviews_and_is_told_of_later_changes(
     user: User, address: BillingAddress, signed_in: SignedIn

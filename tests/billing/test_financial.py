@@ -216,8 +216,10 @@ def test_once_recognised_everything_becomes_own_and_empty(signed_in) -> None:
 
 def test_an_account_that_is_not_belgian_is_a_warning(signed_in, doctor) -> None:
     client = signed_in(doctor)
-    assert client.post(url(doctor), answers(iban="LU28 0019 4006 4475 0000")).status_code == 302
-    assert "pas belge" in client.get(url(doctor)).content.decode()
+    landed = client.post(url(doctor), answers(iban="LU28 0019 4006 4475 0000"), follow=True)
+    assert "IBAN : Ce compte n&#x27;est pas belge" in landed.content.decode()
+    page = client.get(url(doctor)).content.decode()
+    assert 'id="id_iban_warning"' in page and "pas belge" in page
 
 
 @pytest.mark.parametrize("why", ["deactivated", "became a trainee", "became a nurse"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import lxml.html
 import pytest
 from django.urls import reverse
 from django.utils import timezone
@@ -264,8 +265,34 @@ def test_an_unknown_code_is_a_warning_and_asks_for_the_speciality(signed_in, doc
     refused = client.post(url(doctor), answers(nihii="19990116999"))
     assert set(refused.context["form"].errors) == {"speciality"}
     chosen = answers(nihii="19990116999", speciality="cardiology")
-    assert client.post(url(doctor), chosen).status_code == 302
-    assert "ne nous sont pas connus" in client.get(url(doctor)).content.decode()
+    landed = client.post(url(doctor), chosen, follow=True).content.decode()
+    assert "Numéro INAMI : Les trois derniers chiffres" in landed, "told at once, on the page one lands on"
+    shown = lxml.html.fromstring(client.get(url(doctor)).content)
+    told = shown.get_element_by_id("id_nihii_warning").text_content()
+    assert "ne nous sont pas connus" in told
+    assert "id_nihii_warning" in shown.get_element_by_id("id_nihii").get("aria-describedby").split()
+
+
+def test_a_warning_is_about_what_is_stored_not_about_what_was_typed_since(signed_in, doctor) -> None:
+    client = signed_in(doctor)
+    client.post(url(doctor), answers(nihii="19990116999", speciality="cardiology"))
+    wrong = answers(version=1, nihii="19990116998", speciality="cardiology", last_name="")
+    page = client.post(url(doctor), wrong).content.decode()
+    assert "id_last_name_error" in page and "id_nihii_warning" not in page
+
+
+def test_a_speciality_of_another_code_and_an_unusual_age_are_warnings(signed_in, doctor) -> None:
+    client = signed_in(doctor)
+    data = answers(speciality="cardiology", ssin=young())
+    landed = client.post(url(doctor), data, follow=True).content.decode()
+    assert "Spécialité : La spécialité choisie ne correspond pas" in landed
+    assert "Numéro National : D&#x27;après le numéro national" in landed
+
+
+def young() -> str:
+    """A national number of somebody born in 2020."""
+    number = 200_101_901
+    return f"{number:09}{97 - (2_000_000_000 + number) % 97:02}"
 
 
 def test_a_caregiver_is_asked_for_the_national_number_and_the_desk_is_not(signed_in) -> None:
