@@ -147,6 +147,7 @@ FIELDS: dict[str, str | Promise] = {
     "city": _("Localité"),
     "country": _("Pays"),
     "telecoms": _("Nombre de moyens de contact"),
+    "contacts": _("Contacts"),
     "billing_address": _("Adresse de facturation"),
     "hub_region": _("Région HUBs"),
     "sumehr_auto_send": _("Envoi automatique des nouveaux SUMEHR à la fermeture des patients"),
@@ -234,12 +235,22 @@ def actor(event: AuditEvent) -> str:
 
 
 def label(name: str) -> str:
-    """The field in words; a part of an address says so."""
+    """The field in words; an address by its number, and which part of it. Events of old told a part without
+    the number, or the id of an address that was removed.
+    """
     if not name.startswith("address "):
         return str(FIELDS.get(name, name))
-    part = name.removeprefix("address ")
-    removed = gettext("Adresse supprimée")
-    return gettext("Adresse : %(part)s") % {"part": FIELDS[part]} if part in FIELDS else removed
+    which, _space, part = name.removeprefix("address ").partition(" ")
+    if not which.isdecimal():
+        return (
+            gettext("Adresse : %(part)s") % {"part": FIELDS[which]}
+            if which in FIELDS
+            else gettext("Adresse supprimée")
+        )
+    number = gettext("Adresse %(number)s") % {"number": which}
+    return (
+        gettext("%(field)s : %(sentence)s") % {"field": number, "sentence": FIELDS[part]} if part else number
+    )
 
 
 def value(name: str, stored: Any) -> str:
@@ -249,7 +260,7 @@ def value(name: str, stored: Any) -> str:
     if isinstance(stored, list):
         return ", ".join(value(name, item) for item in stored) or "–"
     text = "" if stored is None else str(stored)
-    choices = CHOICES.get(name.removeprefix("address "), ())
+    choices = CHOICES.get(name.split(" ")[-1], ())
     known = {str(key): str(word) for key, word in (choices() if callable(choices) else choices)}
     return known.get(text) or _moment(text) or text or "–"
 
@@ -272,6 +283,8 @@ def details(event: AuditEvent) -> list[dict[str, str]]:
         pair = isinstance(stored, list) and len(stored) == 2
         if pair and (event.kind.startswith("section:") or name in PAIRS):
             before, after = (value(name, item) for item in stored)
+            # An address whose other parts changed is named by what stayed.
+            before = "" if before == after else before
         else:
             before, after = "", value(name, stored)
         entries.append({"label": label(name), "before": before, "after": after})

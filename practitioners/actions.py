@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from datetime import datetime
+from itertools import count
 from typing import Any
 from uuid import UUID
 
@@ -125,23 +126,31 @@ def save_addresses(
 
     Each address: the fields of `Address`, `uuid` or None when new, `telecoms`: list of (type, value).
     `removed`: those to delete. An address that is in neither stays as it is. Raises `StaleSection`.
+
+    The audit names each by its number on the page: `address 2` has it in one line before and after,
+    `address 2 type` and the like what the line does not say.
     """
     with section_change(
         user=user, section="practitioner/addresses", by=by, version=version, now=now
     ) as change:
         practitioner = Practitioner.objects.select_for_update().get(user=user)
         stored = {address.uuid: address for address in practitioner.addresses.order_by("pk")}
+        numbers = {uuid: number for number, uuid in enumerate(stored, start=1)}
+        following = count(len(stored) + 1)
         for item in addresses:
-            _save_address(practitioner, stored.get(item["uuid"]), item, change)
-        for address in [stored[uuid] for uuid in removed if uuid in stored]:
-            change.fields[f"address {address.uuid}"] = (str(address), None)
-            address.delete()
+            name = f"address {numbers.get(item['uuid']) or next(following)}"
+            change.fields |= _save_address(practitioner, stored.get(item["uuid"]), item, name)
+        for uuid in stored.keys() & set(removed):
+            change.fields[f"address {numbers[uuid]}"] = (stored[uuid].in_line(), None)
+            stored[uuid].delete()
 
 
 def _save_address(
-    practitioner: Practitioner, row: Address | None, item: dict[str, Any], change: Change
-) -> None:
+    practitioner: Practitioner, row: Address | None, item: dict[str, Any], name: str
+) -> dict[str, tuple[Any, Any]]:
+    """What changed, under this name; nothing when the very same is stored."""
     address = row or Address(practitioner=practitioner)
+    line = row.in_line() if row else None
     own = Change()
     own.apply(address, {name: item[name] for name in ADDRESS_FIELDS})
     before = list(address.telecoms.order_by("pk").values_list("type", "value"))
@@ -150,5 +159,10 @@ def _save_address(
         Telecom.objects.bulk_create(
             Telecom(address=address, type=kind, value=value) for kind, value in item["telecoms"]
         )
-        own.fields["telecoms"] = (len(before), len(item["telecoms"]))
-    change.fields |= {f"address {name}": pair for name, pair in own.fields.items()}
+        own.fields["contacts"] = tuple(
+            ", ".join(value for _kind, value in contacts) for contacts in (before, item["telecoms"])
+        )
+    if row and not own.fields:
+        return {}
+    beyond = {part: pair for part, pair in own.fields.items() if part not in Address.IN_LINE}
+    return {name: (line, address.in_line())} | {f"{name} {part}": pair for part, pair in beyond.items()}

@@ -76,8 +76,15 @@ class Address(models.Model):
     city = models.CharField(_("Localité"), max_length=80, blank=True)
     country = models.CharField(_("Pays"), max_length=2, default="BE")
 
+    IN_LINE = ("street", "number", "box", "postcode", "city")
+
     def __str__(self) -> str:
         return f"{self.get_type_display()}: {self.postcode} {self.city}"
+
+    def in_line(self) -> str:
+        """Where it is, in no language: « Rue de Fer 3, 5000 Namur »; with nothing else the country's code."""
+        parts = ((self.street, self.number, self.box), (self.postcode, self.city))
+        return ", ".join(filter(None, (" ".join(filter(None, part)) for part in parts))) or self.country
 
 
 class Telecom(models.Model):

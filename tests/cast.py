@@ -307,7 +307,7 @@ def journals(doctor: User, admin: User) -> Iterator[Visit]:
             "section:practitioner/addresses:saved",
             actor=admin,
             subject=doctor,
-            **{"address city": ["", "Liège"]},
+            **{"address city": ["", "Liège"], "address 2": ["Liège", None], "address 3 type": ["", "work"]},
         )
         audit.record("account:licence:expired", actor=None, system="licences", subject=doctor)
     yield Visit("doctor", doctor, reverse("history", args=[doctor.uuid]))

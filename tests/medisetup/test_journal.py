@@ -80,11 +80,12 @@ def details_in_the_code() -> set[str]:
 
 
 def test_every_detail_has_a_label() -> None:
-    columns = set(ADDRESS_FIELDS) | {"telecoms", "fingerprint", "bits", "origin", "by_portal"}
+    columns = set(ADDRESS_FIELDS) | {"telecoms", "contacts", "fingerprint", "bits", "origin", "by_portal"}
     assert len(details_in_the_code()) > 25
     assert (details_in_the_code() | columns) - set(words.FIELDS) == set()
     for name in ADDRESS_FIELDS:
         assert words.label(f"address {name}").startswith("Adresse : ")
+        assert words.label(f"address 12 {name}").startswith("Adresse 12 : ")
     assert words.label(f"address {UserFactory().uuid}") == "Adresse supprimée"
 
 

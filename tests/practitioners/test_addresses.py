@@ -7,7 +7,8 @@ import html
 import pytest
 from django.urls import reverse
 
-from accounts.models import User
+from accounts.models import AuditEvent, User
+from medisetup import journal_words
 from practitioners.models import Address
 from tests.accounts.factories import UserFactory
 from tests.practitioners.factories import AddressFactory, PractitionerFactory
@@ -116,6 +117,39 @@ def test_deleting_an_address_removes_it_alone(signed_in, doctor) -> None:
     )
     assert signed_in(doctor).post(url(doctor), data).status_code == 302
     assert list(Address.objects.filter(practitioner__user=doctor)) == [row]
+
+
+def test_the_journal_tells_which_address_changed_how(signed_in, doctor) -> None:
+    practice, home, third = (
+        AddressFactory(practitioner=doctor.practitioner, type=kind, street=f"Rue {kind}", number="3", box="")
+        for kind in ("work", "home", "other")
+    )
+    telecoms = [("email", "cabinet@example.be"), ("phone", "081222222")]
+    data = form(
+        address(0, uuid=str(practice.uuid), telecoms=telecoms, street="Rue Neuve"),
+        address(1, uuid=str(home.uuid), type="hq", telecoms=telecoms, street="Rue home"),
+        address(2, uuid=str(third.uuid), type="other") | {"address-2-delete": "on"},
+        address(3, type="home", telecoms=[], street="Rue Haute"),
+    )
+    assert signed_in(doctor).post(url(doctor), data).status_code == 302
+    event = AuditEvent.objects.get(kind="section:practitioner/addresses:saved")
+    told = {entry["label"]: (entry["before"], entry["after"]) for entry in journal_words.details(event)}
+    assert told["Adresse 1"] == ("Rue work 3, 5000 Namur", "Rue Neuve 3, 5000 Namur")
+    assert told["Adresse 2"] == ("", "Rue home 3, 5000 Namur"), "it stays where it is"
+    assert told["Adresse 2 : Type"] == ("Domicile", "Siège social")
+    assert told["Adresse 3"] == ("Rue other 3, 5000 Namur", "–")
+    assert told["Adresse 4"] == ("–", "Rue Haute 3, 5000 Namur")
+
+
+def test_the_journal_tells_what_a_contact_was_before(signed_in, doctor) -> None:
+    row = AddressFactory(practitioner=doctor.practitioner)
+    before = ", ".join(row.telecoms.order_by("pk").values_list("value", flat=True))
+    telecoms = [("email", "neuf@example.be"), ("phone", "081222222")]
+    data = form(address(uuid=str(row.uuid), telecoms=telecoms))
+    assert signed_in(doctor).post(url(doctor), data).status_code == 302
+    event = AuditEvent.objects.get(kind="section:practitioner/addresses:saved")
+    told = {entry["label"]: (entry["before"], entry["after"]) for entry in journal_words.details(event)}
+    assert told["Adresse 1 : Contacts"] == (before, "neuf@example.be, +3281222222")
 
 
 def test_an_address_of_somebody_else_is_not_taken_over(signed_in, doctor) -> None:
