@@ -44,51 +44,135 @@ LETTERS = frozenset(
         "training_ended",
     }
 )
-# Kinds that say one sentence, in the template `notice`.
-NOTICES: dict[str, Promise] = {
-    "email_change_asked": _("Quelqu'un a demandé de remplacer l'adresse e-mail de votre compte."),
-    "roles_changed": _("Les rôles de votre compte ont été modifiés."),
-    "account_deactivated": _("Votre compte a été désactivé. Vos données sont conservées."),
-    "account_reactivated": _("Votre compte a été réactivé."),
-    "factor_activated": _("Un second facteur protège maintenant la connexion à votre compte."),
-    "factor_removed": _("Le second facteur de votre compte a été retiré : le mot de passe seul l'ouvre."),
-    "factor_code_used": _("Un code de secours a servi à vous connecter. Il ne fonctionnera plus."),
-    "key_registered": _("Une paire de clés a été enregistrée pour votre compte."),
-    "key_imported": _("Votre clé personnelle a été importée sur un nouvel ordinateur."),
-    "key_code_released": _("Le code de votre fichier de clé a été affiché."),
-    "key_prepared": _("Une paire de clés a été préparée pour vous par une autre personne."),
-    "key_rotated": _("Votre paire de clés a été remplacée par une nouvelle."),
-    "key_lost": _(
-        "Une personne de votre cabinet a perdu sa clé personnelle et demande une réinitialisation. "
-        "Vérifiez avec elle, de vive voix, que la demande vient d'elle."
+# Kinds that say one sentence, in the template `notice`: subject, sentence. A subject can be read on a locked
+# screen: it says what happened, and names nobody.
+NOTICES: dict[str, tuple[Promise, Promise]] = {
+    "email_change_asked": (
+        _("Une nouvelle adresse e-mail est demandée pour votre compte"),
+        _("Quelqu'un a demandé de remplacer l'adresse e-mail de votre compte."),
     ),
-    "key_reset_asked": _(
-        "Un administrateur a demandé de réinitialiser votre clé personnelle. "
-        "Si vous avez encore votre clé, connectez-vous pour arrêter cette demande."
+    "roles_changed": (
+        _("Vos rôles ont changé"),
+        _("Les rôles de votre compte ont été modifiés."),
     ),
-    "key_reset_cancelled": _("La demande de réinitialisation de votre clé personnelle a été annulée."),
-    "key_reset_done": _("Votre clé personnelle a été réinitialisée par un administrateur."),
-    "key_revoked": _("Votre clé personnelle a été révoquée."),
-    "keystore_stored": _("Un trousseau eHealth a été enregistré dans votre compte."),
-    "keystore_disconnected": _("Votre trousseau eHealth a été retiré de votre compte."),
-    "assistants_account_changed": _("Le compte bancaire partagé des assistants du cabinet a été modifié."),
-    "supervisor_lost": _(
-        "Votre maître de stage ne peut plus l'être. "
-        "Choisissez-en un autre dans vos données financières : d'ici là, elles sont incomplètes."
+    "account_deactivated": (
+        _("Votre compte est désactivé"),
+        _("Votre compte a été désactivé. Vos données sont conservées."),
     ),
-    "trainees_lost": _(
-        "Vous ne pouvez plus être maître de stage dans ce cabinet. "
-        "Les assistants qui vous avaient choisi sont avertis et en choisissent un autre."
+    "account_reactivated": (
+        _("Votre compte est de nouveau actif"),
+        _("Votre compte a été réactivé."),
     ),
-    "edmg_account_changed": _(
-        "Un changement du compte bancaire de vos DMG a été préparé. "
-        "Les lettres aux mutualités ne partent que si vous les envoyez vous-même."
+    "factor_activated": (
+        _("Votre second facteur est activé"),
+        _("Un second facteur protège maintenant la connexion à votre compte."),
     ),
-    "data_taken_over": _(
-        "Les données de votre compte ont été reprises dans votre compte d'un autre cabinet, avec votre mot "
-        "de passe. Si ce n'était pas vous, changez ce mot de passe et prévenez le support."
+    "factor_removed": (
+        _("Votre second facteur est retiré"),
+        _("Le second facteur de votre compte a été retiré : le mot de passe seul l'ouvre."),
     ),
-    "iban_changed": _("Un compte bancaire de vos préférences de facturation a été modifié."),
+    "factor_code_used": (
+        _("Un code de secours a ouvert votre compte"),
+        _("Un code de secours a servi à vous connecter. Il ne fonctionnera plus."),
+    ),
+    "key_registered": (
+        _("Votre paire de clés est enregistrée"),
+        _("Une paire de clés a été enregistrée pour votre compte."),
+    ),
+    "key_imported": (
+        _("Votre clé est sur un nouvel ordinateur"),
+        _("Votre clé personnelle a été importée sur un nouvel ordinateur."),
+    ),
+    "key_code_released": (
+        _("Le code d'un fichier de clé a été affiché"),
+        _("Le code de votre fichier de clé a été affiché."),
+    ),
+    "key_prepared": (
+        _("Une paire de clés est préparée pour vous"),
+        _("Une paire de clés a été préparée pour vous par une autre personne."),
+    ),
+    "key_rotated": (
+        _("Votre paire de clés est remplacée"),
+        _("Votre paire de clés a été remplacée par une nouvelle."),
+    ),
+    "key_lost": (
+        _("Une clé est perdue dans votre cabinet"),
+        _(
+            "Une personne de votre cabinet a perdu sa clé personnelle et demande une "
+            "réinitialisation. Vérifiez avec elle, de vive voix, que la demande vient d'elle."
+        ),
+    ),
+    "key_reset_asked": (
+        _("La réinitialisation de votre clé est demandée"),
+        _(
+            "Un administrateur a demandé de réinitialiser votre clé personnelle. Si vous avez "
+            "encore votre clé, connectez-vous pour arrêter cette demande."
+        ),
+    ),
+    "key_reset_cancelled": (
+        _("La réinitialisation de votre clé est annulée"),
+        _("La demande de réinitialisation de votre clé personnelle a été annulée."),
+    ),
+    "key_reset_done": (
+        _("Votre clé est réinitialisée"),
+        _("Votre clé personnelle a été réinitialisée par un administrateur."),
+    ),
+    "key_revoked": (
+        _("Votre clé est révoquée"),
+        _("Votre clé personnelle a été révoquée."),
+    ),
+    "keystore_stored": (
+        _("Un trousseau eHealth est dans votre compte"),
+        _("Un trousseau eHealth a été enregistré dans votre compte."),
+    ),
+    "keystore_disconnected": (
+        _("Votre trousseau eHealth est retiré"),
+        _("Votre trousseau eHealth a été retiré de votre compte."),
+    ),
+    "assistants_account_changed": (
+        _("Le compte bancaire partagé des assistants a changé"),
+        _("Le compte bancaire partagé des assistants du cabinet a été modifié."),
+    ),
+    "supervisor_lost": (
+        _("Choisissez un autre maître de stage"),
+        _(
+            "Votre maître de stage ne peut plus l'être. Choisissez-en un autre dans vos données "
+            "financières : d'ici là, elles sont incomplètes."
+        ),
+    ),
+    "trainees_lost": (
+        _("Vous n'êtes plus maître de stage"),
+        _(
+            "Vous ne pouvez plus être maître de stage dans ce cabinet. Les assistants qui vous "
+            "avaient choisi sont avertis et en choisissent un autre."
+        ),
+    ),
+    "edmg_account_changed": (
+        _("Le compte bancaire de vos DMG va changer"),
+        _(
+            "Un changement du compte bancaire de vos DMG a été préparé. Les lettres aux "
+            "mutualités ne partent que si vous les envoyez vous-même."
+        ),
+    ),
+    "data_taken_over": (
+        _("Vos données ont été reprises dans un autre compte"),
+        _(
+            "Les données de votre compte ont été reprises dans votre compte d'un autre cabinet, "
+            "avec votre mot de passe. Si ce n'était pas vous, changez ce mot de passe et "
+            "prévenez le support."
+        ),
+    ),
+    "iban_changed": (
+        _("Un compte bancaire de votre facturation a changé"),
+        _("Un compte bancaire de vos préférences de facturation a été modifié."),
+    ),
+    "nihii_replaced": (
+        _("Votre numéro INAMI a été remplacé"),
+        _(
+            "Le numéro INAMI de votre dossier a été remplacé : les 8 premiers chiffres, qui "
+            "désignent une personne, ne sont plus les mêmes."
+        ),
+    ),
 }
 # What a mail calls a section: the title of its page.
 SECTIONS: dict[str, Promise] = {
@@ -147,9 +231,12 @@ def render(kind: str, *, user: User, context: dict[str, Any]) -> Content:
     if kind not in LETTERS and kind not in NOTICES:
         raise UnknownMail(kind)
     template = f"accounts/emails/{kind if kind in LETTERS else 'notice'}"
+    subject, sentence = NOTICES.get(kind, ("", ""))
     known = {
         "user": user,
-        "sentence": NOTICES.get(kind, ""),
+        "subject": subject,
+        "sentence": sentence,
+        "reason": "",
         "part": SECTIONS.get(context.get("section", ""), ""),
         "portal": settings.PORTAL_ORIGIN,
         "support_email": settings.SUPPORT_EMAIL,

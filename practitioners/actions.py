@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime
 from itertools import count
 from typing import Any
@@ -10,7 +10,7 @@ from uuid import UUID
 
 from django.db import IntegrityError, transaction
 
-from accounts import audit, identifiers
+from accounts import audit, emails, identifiers
 from accounts.access import Capability, capabilities
 from accounts.actions import licences
 from accounts.actions.people import create_user
@@ -28,7 +28,9 @@ class NihiiTaken(Exception):
 
 
 class IdentityFixed(Exception):
-    """The first 8 digits of an INAMI number never change in a career; an administrator must do it."""
+    """The first 8 digits of an INAMI number never change in a career: an administrator alone corrects them,
+    and says why (rules 2.2).
+    """
 
 
 def create_person(
@@ -71,8 +73,11 @@ def create_person(
     return user
 
 
-def save_general(*, user: User, by: User, version: int, now: datetime, **values: Any) -> None:
-    """« Modifier l'intervenant », first tab. `values` are the form's fields, canonical.
+def save_general(
+    *, user: User, by: User, version: int, now: datetime, nihii_reason: str = "", **values: Any
+) -> None:
+    """« Modifier l'intervenant », first tab. `values` are the form's fields, canonical; `nihii_reason`: why
+    the INAMI number becomes another person's.
 
     Raises `NihiiTaken`, `IdentityFixed`, `StaleSection`.
     """
@@ -83,7 +88,7 @@ def save_general(*, user: User, by: User, version: int, now: datetime, **values:
         ) as change:
             row = Practitioner.objects.select_for_update().filter(user=user).first()
             row = row or Practitioner(user=user, practice=user.practice)
-            _note_identity(row, values["nihii"], user=user, by=by, now=now)
+            _note_identity(row, values["nihii"], reason=nihii_reason, by=by, now=now)
             change.apply(user, person)
             change.apply(row, values)
             follow_licence(row, by=by, now=now)
@@ -93,15 +98,27 @@ def save_general(*, user: User, by: User, version: int, now: datetime, **values:
         raise
 
 
-def _note_identity(row: Practitioner, nihii: str, *, user: User, by: User, now: datetime) -> None:
-    """A new competence code is a normal step of a career; another person's number is not."""
+def names_another(old: str, nihii: str) -> bool:
+    """Whether a stored INAMI number would become another person's, or nobody's."""
+    return bool(old) and (not nihii or identifiers.nihii_identity(old) != identifiers.nihii_identity(nihii))
+
+
+def may_correct_identity(by: User) -> bool:
+    return Capability.ASSIGN_ADMIN in capabilities(by)
+
+
+def _note_identity(row: Practitioner, nihii: str, *, reason: str, by: User, now: datetime) -> None:
+    """A new competence code is a normal step of a career; another person's number is told to its owner."""
     old = row.nihii
     if not old or old == nihii:
         return
-    other_person = not nihii or identifiers.nihii_identity(old) != identifiers.nihii_identity(nihii)
-    if other_person and Capability.ASSIGN_ADMIN not in capabilities(by):
-        raise IdentityFixed
-    audit.record("practitioner:nihii:changed", actor=by, subject=user, at=now, nihii=[old, nihii])
+    why: dict[str, Any] = {}
+    if names_another(old, nihii):
+        if not (reason and may_correct_identity(by)):
+            raise IdentityFixed
+        why = {"reason": reason}
+        emails.queue("nihii_replaced", user=row.user, context={"by": by, "when": now, **why})
+    audit.record("practitioner:nihii:changed", actor=by, subject=row.user, at=now, nihii=[old, nihii], **why)
 
 
 def follow_licence(row: Practitioner, *, by: User, now: datetime) -> None:
@@ -140,7 +157,7 @@ def save_addresses(
         for item in addresses:
             name = f"address {numbers.get(item['uuid']) or next(following)}"
             change.fields |= _save_address(practitioner, stored.get(item["uuid"]), item, name)
-        for uuid in stored.keys() & set(removed):
+        for uuid in [uuid for uuid in stored if uuid in removed]:
             change.fields[f"address {numbers[uuid]}"] = (stored[uuid].in_line(), None)
             stored[uuid].delete()
 
@@ -159,10 +176,12 @@ def _save_address(
         Telecom.objects.bulk_create(
             Telecom(address=address, type=kind, value=value) for kind, value in item["telecoms"]
         )
-        own.fields["contacts"] = tuple(
-            ", ".join(value for _kind, value in contacts) for contacts in (before, item["telecoms"])
-        )
+        own.fields["contacts"] = (_values(before), _values(item["telecoms"]))
     if row and not own.fields:
         return {}
     beyond = {part: pair for part, pair in own.fields.items() if part not in Address.IN_LINE}
     return {name: (line, address.in_line())} | {f"{name} {part}": pair for part, pair in beyond.items()}
+
+
+def _values(telecoms: Iterable[tuple[str, str]]) -> str:
+    return ", ".join(value for _kind, value in telecoms)

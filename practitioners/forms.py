@@ -16,6 +16,7 @@ from accounts.fields import HouseNihiiField, NameField, NihiiField, SsinField, i
 from accounts.forms.declared import choices_of, field_of, hide_optional
 from accounts.models import Practice, User
 from accounts.sections import SectionForm
+from practitioners.actions import may_correct_identity, names_another
 from practitioners.models import Practitioner
 from practitioners.reference import (
     GENERAL_PRACTICE,
@@ -34,6 +35,14 @@ STATUS_OF_TRAINEE = gettext_lazy(
     "Les trois derniers chiffres de ce numéro INAMI sont ceux d'un médecin en formation. "
     "Choisissez « En formation », ou indiquez votre nouveau numéro."
 )
+IDENTITY_FIXED = gettext_lazy(
+    "Les 8 premiers chiffres d'un numéro INAMI ne changent jamais. "
+    "S'il était faux, demandez à un administrateur du cabinet de le corriger."
+)
+REASON_MISSING = gettext_lazy(
+    "Les 8 premiers chiffres du numéro INAMI désignent une personne et ne changent jamais. "
+    "Dites pourquoi vous les remplacez, ou remettez l'ancien numéro."
+)
 UNUSUAL_AGE = gettext_lazy(
     "D'après le numéro national, la personne a moins de 21 ans ou plus de 100 ans. Vérifiez-le."
 )
@@ -48,6 +57,13 @@ SPOKEN = ("fr", "nl", "de", "en", "es", "it", "pt", "ar", "tr", "pl", "ro", "ru"
 
 def spoken_languages() -> list[tuple[str, str]]:
     return [(code, translation.get_language_info(code)["name_translated"].capitalize()) for code in SPOKEN]
+
+
+class ReasonField(forms.CharField):
+    """Goes with a change and is none itself: nothing of it is stored in the section."""
+
+    def has_changed(self, initial: Any, data: Any) -> bool:
+        return False
 
 
 class GeneralForm(SectionForm):
@@ -78,6 +94,12 @@ class GeneralForm(SectionForm):
     )
     ssin = SsinField(label=gettext_lazy("Numéro National"), required=False)
     nihii = NihiiField(label=gettext_lazy("Numéro INAMI"), required=False)
+    nihii_reason = ReasonField(
+        label=gettext_lazy("Raison du remplacement du numéro INAMI"),
+        max_length=300,
+        required=False,
+        help_text=gettext_lazy("Elle va dans le journal du cabinet, et par e-mail à la personne."),
+    )
     speciality = forms.ChoiceField(
         label=gettext_lazy("Spécialité"), choices=lambda: [EMPTY, *speciality_choices()], required=False
     )
@@ -107,7 +129,9 @@ class GeneralForm(SectionForm):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        hide_optional(self, *self.CONDITIONAL)
+        hide_optional(self, *self.CONDITIONAL, "nihii_reason")
+        if not may_correct_identity(self.actor):
+            del self.fields["nihii_reason"]
         field_of(self, "other_languages", forms.MultipleChoiceField).choices = spoken_languages()
         colleagues = User.objects.of_practice(self.subject.practice).active().order_by("last_name", "pk")
         field_of(self, "house_contact", forms.ModelChoiceField).queryset = colleagues
@@ -148,7 +172,18 @@ class GeneralForm(SectionForm):
         self._require(values, profession)
         if profession == PHYSICIAN and values.get("nihii"):
             self._fill_from_number(values)
+        # On an old page the conflict comes first.
+        current = values.get("version") == self.initial["version"]
+        if current and "nihii" in values and names_another(self.initial["nihii"], values["nihii"]):
+            self._ask_reason(values)
         return values
+
+    def _ask_reason(self, values: dict[str, Any]) -> None:
+        """Another person's number: an administrator says why, others cannot (rules 2.2)."""
+        if "nihii_reason" not in self.fields:
+            self.add_error("nihii", IDENTITY_FIXED)
+        elif not values.get("nihii_reason"):
+            self.add_error("nihii_reason", REASON_MISSING)
 
     def _require(self, values: dict[str, Any], profession: str) -> None:
         """Fields that this profession needs; the rest may be completed later (readiness tells)."""

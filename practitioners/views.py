@@ -21,7 +21,7 @@ from accounts.signed_request import SignedRequest, is_signed
 from accounts.signin import ask_second_proof, proved_recently
 from practitioners import actions
 from practitioners.addresses import AddressesForm
-from practitioners.forms import GeneralForm
+from practitioners.forms import IDENTITY_FIXED, GeneralForm
 from practitioners.models import Practitioner
 from practitioners.people import NewPersonForm
 from practitioners.reference import HOUSE
@@ -46,13 +46,7 @@ class General(SectionView[GeneralForm]):
                 ),
             )
         except actions.IdentityFixed:
-            form.add_error(
-                "nihii",
-                _(
-                    "Les 8 premiers chiffres d'un numéro INAMI ne changent jamais. "
-                    "S'il était faux, demandez à un administrateur du cabinet de le corriger."
-                ),
-            )
+            form.add_error("nihii", IDENTITY_FIXED)
         else:
             if form.followed_number():
                 messages.info(

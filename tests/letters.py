@@ -25,6 +25,7 @@ from ehealth import custody
 from ehealth.actions import calendar, connection
 from ehealth.models import Keystore, PlatformSession
 from medisetup import reminders
+from practitioners.actions import save_general
 from practitioners.models import Practitioner
 from tests.accounts.factories import PASSWORD, PracticeFactory, UserFactory
 from tests.accounts.keypairs import CODE, Pair, answer, post, rotation, stored
@@ -340,6 +341,19 @@ sends("certificate_ends")(certificate_ends(days=-1))
 @sends("edmg_account_changed")
 def change_account(cast: Cast) -> None:
     begin_change(cast.doctor)
+
+
+@sends("nihii_replaced")
+def replace_an_identity(cast: Cast) -> None:
+    doctor = cast.doctor
+    row, nothing = doctor.practitioner, {"house_contact": None, "house_contact_ssin": "", "house_nihii": ""}
+    names = ("civility", "title", "profession", "speciality", "ssin", "training_status", "company_name")
+    kept = {name: getattr(row, name) for name in names} | {"other_languages": row.other_languages}
+    save_general(
+        user=doctor, by=cast.admin, version=section_version(doctor, "practitioner/general"), now=cast.now,
+        last_name=doctor.last_name, first_name=doctor.first_name, language=doctor.language,
+        nihii=nihii(765_432, "003"), nihii_reason="Faute de frappe <à l'encodage>", **kept, **nothing,
+    )  # fmt: skip
 
 
 # --- licence and money ------------------------------------------------------------------------

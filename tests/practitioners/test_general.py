@@ -7,8 +7,9 @@ import pytest
 from django.urls import reverse
 from django.utils import timezone
 
-from accounts.models import AuditEvent, SectionReview, User
-from practitioners.actions import save_general
+from accounts import emails
+from accounts.models import AuditEvent, Mail, SectionReview, User
+from practitioners.actions import IdentityFixed, save_general
 from practitioners.models import Practitioner
 from tests.accounts.factories import PracticeFactory, UserFactory
 from tests.practitioners.factories import PractitionerFactory
@@ -161,8 +162,50 @@ def test_only_an_administrator_replaces_the_first_eight_digits(signed_in, doctor
     response = client.post(url(doctor), answers(version=2, nihii="19990215004"))
     assert response.status_code == 422
     assert "ne changent jamais" in response.content.decode()
+    assert "nihii_reason" not in response.content.decode(), "nobody is asked what cannot help"
+    manager = UserFactory(practice=doctor.practice, roles=["user_manager"])
+    tried = answers(version=2, nihii="19990215004", nihii_reason="Faute de frappe")
+    assert signed_in(manager).post(url(doctor), tried).status_code == 422
     admin = UserFactory(practice=doctor.practice, roles=["admin"])
-    assert signed_in(admin).post(url(doctor), answers(version=2, nihii="19990215004")).status_code == 302
+    assert signed_in(admin).post(url(doctor), tried).status_code == 302
+
+
+def test_an_administrator_who_replaces_them_says_why_and_the_owner_is_told(signed_in, doctor) -> None:
+    signed_in(doctor).post(url(doctor), answers())
+    admin = signed_in(UserFactory(practice=doctor.practice, roles=["admin"]))
+    assert "nihii_reason" not in admin.get(url(doctor)).content.decode()
+    shown = {"speciality": "general_practice", "training_status": "recognised"}
+    other = answers(version=1, nihii="19990215004", **shown)
+    asked = admin.post(url(doctor), other)
+    assert asked.status_code == 422 and 'name="nihii_reason"' in asked.content.decode()
+    assert set(asked.context["form"].errors) == {"nihii_reason"}
+    assert not AuditEvent.objects.filter(kind="practitioner:nihii:changed").exists()
+    given = other | {"nihii_reason": "Faute de frappe à la création"}
+    assert admin.post(url(doctor), given).status_code == 302
+    assert admin.post(url(doctor), given).status_code == 302, "a second click is no conflict"
+    event = AuditEvent.objects.get(kind="practitioner:nihii:changed")
+    assert event.details == {"nihii": ["•••003", "•••004"], "reason": "Faute de frappe à la création"}
+    mail = Mail.objects.get(kind="nihii_replaced")
+    assert mail.user == doctor and "Faute de frappe" in emails.open_content(mail).text
+
+
+def test_new_last_digits_need_no_reason_and_tell_nobody(signed_in, doctor) -> None:
+    signed_in(doctor).post(url(doctor), answers())
+    admin = signed_in(UserFactory(practice=doctor.practice, roles=["admin"]))
+    typed = answers(version=1, nihii="19990116004", nihii_reason="Sans raison")
+    assert admin.post(url(doctor), typed).status_code == 302
+    assert AuditEvent.objects.get(kind="practitioner:nihii:changed").details == {
+        "nihii": ["•••003", "•••004"]
+    }
+    assert not Mail.objects.filter(kind="nihii_replaced").exists()
+
+
+def test_the_action_itself_wants_a_reason(doctor) -> None:
+    Practitioner.objects.filter(user=doctor).update(nihii="19990116003")
+    admin = UserFactory(practice=doctor.practice, roles=["admin"])
+    values = {"last_name": "Lambert", "first_name": "Élise", "language": "fr", "nihii": "19990215004"}
+    with pytest.raises(IdentityFixed):
+        save_general(user=doctor, by=admin, version=0, now=timezone.now(), **values)
 
 
 def test_a_manager_prefills_and_the_owner_confirms(signed_in, doctor) -> None:
