@@ -29,9 +29,7 @@ CHOOSE_P12 = _(
     "Choisissez le fichier .p12 de votre trousseau, en général dans le dossier « ehealth/keystore » de votre "
     "ordinateur."
 )
-CALL_SUPPORT = _(
-    "Contactez l'assistance en donnant ce code : le problème vient du logiciel ou de son contrat."
-)
+CALL_SUPPORT = _("Contactez le support en donnant ce code : le problème vient du logiciel ou de son contrat.")
 WE_TRY_AGAIN = _("Vous n'avez rien à faire : un nouvel essai est prévu.")
 
 # Codes of ehealth.keystore.KeystoreRefused, and ours about the upload.
@@ -159,7 +157,7 @@ PLATFORM = {
     ),
     "worker_lost": Words(
         _("L'envoi a été interrompu plusieurs fois de suite."),
-        _("Relancez-le ; si cela se répète, contactez l'assistance."),
+        _("Relancez-le ; si cela se répète, contactez le support."),
     ),
 }
 

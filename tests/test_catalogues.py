@@ -41,6 +41,43 @@ TERMINAL = (
     "medisetup/checks.py",
     "ehealth/simulator",
 )
+# The chief terms, whatever their case: French, and what each translation of it says, in this order.
+# A mutuality is an insurer in English; its own name stays.
+OTHERS_IN_TERMS = ("nl", "de", "en")
+TERMS = {
+    r"mutu(?:alité|elle)": (
+        "ziekenfonds|mutualiteit",
+        "krankenkasse",
+        "insurer|registered with you|mutualities",
+    ),
+    r"trousseau": ("keystore", "schlüsselbund", "keystore"),
+    r"numéro INAMI": ("RIZIV-nummer", "LIKIV-nummer", "NIHII number"),
+    r"numéro national": ("rijksregisternummer", "nationalregisternummer", "national number"),
+    r"maître de stage": ("stagemeester", "praktikumsleiter", "training supervisor"),
+    r"\bcabinets?\b": ("praktijk", "prax(?:is|en)", "practice"),
+    r"\beDMG\b": ("eGMD", "eGMA", "eDMG"),
+    r"\bBCE\b": ("KBO-nummer", "ZDU-nummer", "enterprise number"),
+    r"données financières": ("financiële gegevens", "finanzdaten", "financial details"),
+    r"informations générales": ("algemene gegevens", "allgemeinen? angaben", "general information"),
+    r"maison médicale": ("wijkgezondheidscentrum", "ärztehaus", "medical house"),
+    r"second facteur": ("tweede factor", "zweite[rn]? faktor", "second factor"),
+    r"codes? de secours": ("noodcode", "notfallcode", "recovery code"),
+    r"licence": ("licentie", "lizenz", "licence"),
+    r"spécialité": ("specialiteit", "fachgebiet", "specialty"),
+    r"configuration": ("configuratie", "einrichtung", "setup"),
+    r"lieu de travail": ("werkadres", "arbeitsort", "workplace"),
+    r"adresse de facturation": ("facturatieadres", "rechnungsadresse", "billing address"),
+    r"paires? de clés": ("sleutelpaar", "schlüsselpaar", "key pair"),
+}
+# Another word for a thing that has one; « tu » for « vous »; what was left in French.
+FORBIDDEN = {
+    "nl": r"specialisme|vervallen|[Oo]ndernemingsnummer|\bmutualiteit|\b[Jj](e|ij|ou|ouw)\b",
+    "de": r"Konfiguration|Unternehmensnummer|eingeschrieben|Praktikumsleitung|Allgemeinmedizin"
+    r"|[Mm]elden Sie sich (wieder )?an\b|\b[Dd](u|ein\w*|ich|ir)\b",
+    "en": r"\b[Mm]utuality\b|\bGMD\b|[Ss]omebody else|configuration|\btries\b|\w'\w|exemple\.",
+}
+# A space before a sign of two parts, and the quotation marks that go with it.
+FRENCH_SIGNS = re.compile(r"\w [:;?!]|[«»\u00a0\u202f]")
 LAZY = ("gettext_lazy", "ngettext_lazy", "pgettext_lazy")
 EAGER = ("gettext", "ngettext", "pgettext")
 
@@ -83,6 +120,27 @@ def test_no_text_of_the_sources_is_missing_and_none_is_left_over(language: str, 
     known = {entry.msgid for entry in polib.pofile(str(CATALOGUES[language])) if not entry.obsolete}
     assert sorted(extracted - known) == [], "missing"
     assert sorted(known - extracted) == [], "left over"
+
+
+# --- one word per thing -----------------------------------------------------------------------
+@pytest.mark.parametrize("language", OTHERS)
+def test_a_term_has_its_one_translation(language: str) -> None:
+    wrong = []
+    for entry in polib.pofile(str(CATALOGUES[language])):
+        texts = list(entry.msgstr_plural.values()) or [entry.msgstr]
+        for term, words in TERMS.items():
+            allowed = re.compile(words[OTHERS_IN_TERMS.index(language)], re.IGNORECASE)
+            if re.search(term, entry.msgid, re.IGNORECASE) and not all(map(allowed.search, texts)):
+                wrong.append(f"{term}: {entry.msgid} → {texts}")
+    assert not wrong
+
+
+@pytest.mark.parametrize("language", OTHERS)
+def test_a_translation_has_no_word_of_another_register_or_for_a_thing_that_has_one(language: str) -> None:
+    forbidden = re.compile(FORBIDDEN[language])
+    entries = polib.pofile(str(CATALOGUES[language]))
+    texts = [text for entry in entries for text in [*entry.msgstr_plural.values(), entry.msgstr]]
+    assert [text for text in texts if forbidden.search(text) or FRENCH_SIGNS.search(text)] == []
 
 
 # --- the templates ----------------------------------------------------------------------------

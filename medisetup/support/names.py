@@ -19,7 +19,7 @@ class Name(NamedTuple):
 NAMES = {
     "accounts.practice": Name(_("Cabinet"), _("Cabinets")),
     "accounts.user": Name(_("Utilisateur"), _("Utilisateurs")),
-    "practitioners.practitioner": Name(_("Prestataire"), _("Prestataires")),
+    "practitioners.practitioner": Name(_("Intervenant"), _("Intervenants")),
     "billing.financialsettings": Name(_("Données financières"), _("Données financières")),
     "practitioners.peopleimport": Name(_("Import de personnes"), _("Imports de personnes")),
     "accounts.licence": Name(_("Licence"), _("Licences")),
