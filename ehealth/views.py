@@ -252,6 +252,8 @@ def mailbox(request: SignedRequest) -> HttpResponse:
     """What was fetched from one's own eHealthBox: metadata only."""
     rows = MailboxMessage.objects.filter(mailbox__user=request.user).order_by("-published_on", "-id")
     page = Paginator(rows, MESSAGES_PER_PAGE).get_page(request.GET.get("page"))
+    for message in page:
+        message.sender = words.SENDERS.get(message.sender_quality, "")
     state = presenters.mailbox_state(request.user, timezone.now())
     return render(request, "ehealth/mailbox.html", {"page": page, "state": state})
 

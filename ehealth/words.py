@@ -267,6 +267,18 @@ FIX_NIHII = _("Corrigez votre numéro INAMI dans « Informations générales »,
 FIX_ACCOUNT = _("Corrigez le compte bancaire, puis refaites la demande.")
 
 # Business codes of a registration, by code and part of the request they are about ('' when none is named).
+# What a sender of the eHealthBox is; the platform has more kinds, which are better left unsaid.
+SENDERS: dict[str, Promise] = {
+    "DOCTOR": _("Médecin"),
+    "NURSE": _("Infirmier"),
+    "PHARMACIST": _("Pharmacien"),
+    "HOSPITAL": _("Hôpital"),
+    "LABO": _("Laboratoire"),
+    "GUARD_POST": _("Poste de garde"),
+    "MEDICAL_HOUSE": _("Maison médicale"),
+    "PHARMACY": _("Pharmacie"),
+    "RETIREMENT": _("Maison de repos"),
+}
 REGISTRATION = {
     ("100", "nihii"): Words(_("Votre numéro INAMI manque dans la demande."), FIX_NIHII),
     ("100", "account"): Words(_("Le compte bancaire manque dans la demande."), FIX_ACCOUNT),

@@ -166,7 +166,7 @@ def row(event: AuditEvent) -> list[str]:
 def details_in_line(event: AuditEvent) -> str:
     """The details of an event one after the other."""
     return "; ".join(
-        f"{entry['label']} : {entry['before']} → {entry['after']}" if entry["before"]
-        else f"{entry['label']} : {entry['after']}"
+        _("%(field)s : %(sentence)s")
+        % {"field": entry["label"], "sentence": " → ".join(filter(None, (entry["before"], entry["after"])))}
         for entry in words.details(event)
-    )  # fmt: skip
+    )

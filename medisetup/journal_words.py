@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.conf import settings
 from django.utils.dateparse import parse_date, parse_datetime
 from django.utils.formats import date_format
 from django.utils.functional import Promise
@@ -11,8 +12,9 @@ from django.utils.timezone import localtime
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
-from accounts.models import AuditEvent, HubRegion, Role
+from accounts.models import AuditEvent, HubRegion, PersonalKey, Role
 from billing.models import BicSource, FinancialSettings
+from ehealth import words as said
 from ehealth.models import EdmgRegistration, Mutuality, PlatformCheck
 from medisetup.support import names
 from medisetup.templatetags.medisetup import TABS
@@ -200,6 +202,24 @@ FIELDS: dict[str, str | Promise] = {
     "model": _("Données"),
     "row": _("Numéro de la fiche"),
 }
+# Why a key, and a session at the platform, ended.
+KEY_ENDS = {
+    "rotated": _("Remplacée par une nouvelle"),
+    "discarded": _("Abandonnée avant sa sauvegarde"),
+    "compromised": _("Quelqu'un d'autre a pu la lire ou s'en servir"),
+    "left": _("A quitté le cabinet"),
+    "lost": _("Perdue"),
+    "other": _("Autre raison"),
+}
+SESSION_ENDS = {
+    "expired": _("Arrivée à sa fin"),
+    "certificate": _("Le certificat est expiré"),
+    "deactivated": _("Compte désactivé"),
+    "replaced": _("Trousseau remplacé"),
+    "refused": _("Refusée par la plate-forme"),
+    "disconnected": _("Trousseau déconnecté"),
+    "unticked": _("Récupération automatique décochée"),
+}
 # Details that hold (before, after); those of a saved section all do.
 PAIRS = ("login", "email", "nihii", "iban", "ends_on", "fingerprint")
 CHOICES: dict[str, Any] = {
@@ -218,7 +238,18 @@ CHOICES: dict[str, Any] = {
     "speciality": speciality_choices,
     "country": country_choices,
     "model": names.in_words,
+    "origin": PersonalKey.Origin.choices,
+    "language": settings.LANGUAGES,
+    "reason": lambda: reasons(),
 }
+
+
+def reasons() -> list[tuple[str, str | Promise]]:
+    """Codes of why something ended or was refused; a reason that somebody typed is none of them."""
+    told = {**said.KEYSTORE, **said.PLATFORM, **said.CHECKS, **said.WARNINGS}
+    told |= {code: entry for (code, place), entry in said.REGISTRATION.items() if not place}
+    known = {code: entry.reason for code, entry in told.items() if "%(" not in str(entry.reason)}
+    return list((known | KEY_ENDS | SESSION_ENDS).items())
 
 
 def sentence(kind: str) -> str:
@@ -238,6 +269,12 @@ def label(name: str) -> str:
     """The field in words; an address by its number, and which part of it. Events of old told a part without
     the number, or the id of an address that was removed.
     """
+    part, _line, code = name.partition("_")
+    if part == "iban" and code in Mutuality.values:
+        return gettext("%(field)s : %(sentence)s") % {
+            "field": FIELDS[part],
+            "sentence": Mutuality(code).label,
+        }
     if not name.startswith("address "):
         return str(FIELDS.get(name, name))
     which, _space, part = name.removeprefix("address ").partition(" ")

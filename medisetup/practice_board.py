@@ -36,6 +36,12 @@ ACTORS = {
 ANY = ("", gettext_lazy("Tous"))
 
 
+def heading(label: Any) -> str:
+    """Who acts, at the start of a line: the platform is written small even there."""
+    text = str(label)
+    return text if text.startswith("eHealth") else capfirst(text)
+
+
 class BoardFilter(forms.Form):
     """Which people, in which order; an unreadable value narrows nothing."""
 
@@ -56,7 +62,7 @@ class BoardFilter(forms.Form):
         super().__init__(*args, **kwargs)
         field_of(self, "acts", forms.ChoiceField).choices = [
             ANY,
-            *((name, capfirst(label)) for name, label in ACTORS.items()),
+            *((name, heading(label)) for name, label in ACTORS.items()),
         ]
         field_of(self, "item", forms.ChoiceField).choices = [
             ANY,
@@ -114,7 +120,7 @@ class Row:
 
     @property
     def who(self) -> str:
-        return str(capfirst(ACTORS[self.acts]))
+        return heading(ACTORS[self.acts])
 
     @property
     def next_title(self) -> str:

@@ -9,19 +9,12 @@ from django.utils.translation import gettext_lazy as _
 
 from accounts.models import Licence, LicenceRequest, PersonalKey
 from billing.models import FinancialSettings
+from medisetup.journal_words import KEY_ENDS
 from medisetup.support.facts import Fact, Related, named, person, practice
 from medisetup.support.filters import OfPerson, by_answer, by_choice
 from medisetup.support.people import WHOM, search_of
 from medisetup.support.rows import Pages, ReadOnly
 
-KEY_ENDS = {
-    "rotated": _("Remplacée par une nouvelle"),
-    "discarded": _("Abandonnée avant sa sauvegarde"),
-    "compromised": _("Quelqu'un d'autre a pu la lire ou s'en servir"),
-    "left": _("A quitté le cabinet"),
-    "lost": _("Perdue"),
-    "other": _("Autre raison"),
-}
 REQUESTED = Fact("requested_at", _("Demandée le"))
 STEPS = (
     Fact("invoice_number", _("Facture")),

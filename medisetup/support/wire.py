@@ -14,20 +14,12 @@ from ehealth.models import (
     Mutuality,
     PlatformSession,
 )
+from medisetup.journal_words import SESSION_ENDS
 from medisetup.support.facts import Fact, Related, named, person, practice
 from medisetup.support.filters import OfPerson, by_answer, by_choice
 from medisetup.support.people import WHOM, search_of
 from medisetup.support.rows import Pages, ReadOnly
 
-SESSION_ENDS = {
-    "expired": _("Arrivée à sa fin"),
-    "certificate": _("Le certificat est expiré"),
-    "deactivated": _("Compte désactivé"),
-    "replaced": _("Trousseau remplacé"),
-    "refused": _("Refusée par la plate-forme"),
-    "disconnected": _("Trousseau déconnecté"),
-    "unticked": _("Récupération automatique décochée"),
-}
 MUTUALITY = Fact("mutuality", _("Mutualité"))
 STATE = Fact("state", _("État"))
 CODE = Fact("result_code", _("Code"))

@@ -263,6 +263,9 @@ def test_the_page_lists_fifty_a_page(polled: Doctor, signed_in: Callable[..., Ch
     assert first.count('<th scope="row">') == 50
     assert "&lt;b&gt;Résultat" in first and "Dernière vérification" in first
     assert client.get(url, {"page": 2}).content.decode().count('<th scope="row">') == 10
+    MailboxMessage.objects.update(sender_quality="GUARD_POST")
+    page = client.get(url).content.decode()
+    assert "Poste de garde" in page and "GUARD_POST" not in page
 
 
 def test_the_page_is_empty_and_undecided_at_first(

@@ -89,6 +89,15 @@ def test_every_detail_has_a_label() -> None:
     assert words.label(f"address {UserFactory().uuid}") == "Adresse supprimée"
 
 
+def test_no_machine_word_is_read_in_the_journal() -> None:
+    assert words.label("iban_100") == "Compte bancaire (IBAN) : Mutualités chrétiennes (MC)"
+    assert words.value("origin", "imported") == "Importée" and words.value("language", "nl") == "Nederlands"
+    assert words.value("reason", "unticked") == "Récupération automatique décochée"
+    assert words.value("reason", "compromised") == "Quelqu'un d'autre a pu la lire ou s'en servir"
+    assert words.value("reason", "140").startswith("La mutualité vous connaît")
+    assert words.value("reason", "Faute de frappe") == "Faute de frappe"
+
+
 # --- the history of one's own file ------------------------------------------------------------
 def test_the_owner_reads_who_changed_what_masked_and_from_where(signed_in: Fixture) -> None:
     doctor = PractitionerFactory().user

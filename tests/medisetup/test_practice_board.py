@@ -12,7 +12,7 @@ from io import BytesIO
 import pytest
 from django.db import connections
 from django.urls import reverse
-from django.utils import timezone
+from django.utils import timezone, translation
 from openpyxl import load_workbook
 
 from accounts import emails
@@ -21,7 +21,7 @@ from accounts.actions import invitations
 from accounts.models import AuditEvent, Mail, User
 from billing.models import FinancialSettings
 from medisetup import reminders
-from medisetup.practice_board import ACTORS, BoardFilter, board, totals
+from medisetup.practice_board import ACTORS, OWNER, PLATFORM, BoardFilter, board, totals
 from medisetup.readiness import items
 from medisetup.sheets import neutral
 from tests.accounts.factories import PracticeFactory, UserFactory
@@ -214,3 +214,10 @@ def test_the_board_takes_as_many_queries_for_forty_people_as_for_four(
     PractitionerFactory.create_batch(37, user__practice=practice)
     with django_assert_max_num_queries(len(few)):  # type: ignore[arg-type]
         client.get(reverse("people"))
+
+
+@pytest.mark.parametrize("language", ["fr", "nl", "de", "en"])
+def test_the_platform_keeps_its_small_letter_at_the_start_of_a_line(language: str) -> None:
+    with translation.override(language):
+        choices = dict(BoardFilter(None).fields["acts"].choices)
+    assert choices[PLATFORM].startswith("eHealth ") and choices[OWNER][0].isupper()
