@@ -125,8 +125,7 @@ class AccountForm(SectionForm):
         roles = field_of(self, "roles", forms.MultipleChoiceField)
         roles.choices = [choice for choice in Role.choices if choice[0] in shown]
         roles.disabled = not self.assignable
-        if CAREGIVERS & self.held:
-            hide_optional(self, "hub_region")
+        hide_optional(self, "roles", *(["hub_region"] if CAREGIVERS & self.held else []))
         if not may_change_access(actor, self.subject):
             for name in ("login", "email"):
                 self.fields[name].disabled = True
