@@ -26,7 +26,7 @@ from accounts import kept
 from accounts.access import Forbidden, subject_or_404
 from accounts.actions.sections import StaleSection
 from accounts.fields import JudgedField
-from accounts.forms.declared import choices_of
+from accounts.forms.declared import choices_of, warn
 from accounts.models import SectionReview, User
 from accounts.signed_request import SignedRequest, is_signed
 from accounts.signin import ask_second_proof, proved_recently
@@ -76,14 +76,10 @@ class SectionForm(forms.Form):
         return []
 
     def point_out(self) -> None:
-        """Draw each warning at its field, and name it in what describes the field; not where something else
-        was typed meanwhile.
-        """
+        """Draw each warning at its field, but not where something else was typed meanwhile."""
         for bound, sentence in self.warnings():
             if not (bound.form.is_bound and bound.name in bound.form.changed_data):
-                described = f"{bound.aria_describedby or ''} {bound.auto_id}_warning"
-                bound.field.warning = sentence
-                bound.field.widget.attrs["aria-describedby"] = described.strip()
+                warn(bound, sentence)
 
     def values(self) -> dict[str, Any]:
         """The cleaned values for the action: all fields but the version."""

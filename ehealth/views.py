@@ -252,10 +252,9 @@ def mailbox(request: SignedRequest) -> HttpResponse:
     """What was fetched from one's own eHealthBox: metadata only."""
     rows = MailboxMessage.objects.filter(mailbox__user=request.user).order_by("-published_on", "-id")
     page = Paginator(rows, MESSAGES_PER_PAGE).get_page(request.GET.get("page"))
-    for message in page:
-        message.sender = words.SENDERS.get(message.sender_quality, "")
+    lines = [(message, words.SENDERS.get(message.sender_quality, "")) for message in page]
     state = presenters.mailbox_state(request.user, timezone.now())
-    return render(request, "ehealth/mailbox.html", {"page": page, "state": state})
+    return render(request, "ehealth/mailbox.html", {"page": page, "lines": lines, "state": state})
 
 
 @require_POST

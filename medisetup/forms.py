@@ -11,7 +11,7 @@ from django.forms.utils import flatatt
 from django.http import HttpRequest
 from django.utils.html import format_html, format_html_join
 
-from accounts.forms.declared import HIDE_OPTIONAL
+from accounts.forms.declared import HIDE_OPTIONAL, WARNING
 
 
 class Renderer(TemplatesSetting):
@@ -37,13 +37,12 @@ def field_facts(bound: BoundField) -> dict[str, Any]:
     """What forms/field.html shows, each looked up once."""
     field = bound.field
     optional = not (field.required or field.disabled or getattr(field, HIDE_OPTIONAL, False))
-    warning = getattr(field, "warning", "")
     return {
         "field": bound,
         "kind": bound.widget_type,
         "errors": bound.errors,
         "optional": optional,
-        "warning": warning,
+        "warning": getattr(field, WARNING, ""),
     }
 
 

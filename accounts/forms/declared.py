@@ -9,6 +9,8 @@ from django import forms
 FieldT = TypeVar("FieldT", bound=forms.Field)
 # The mark on a field that forms/field.html does not call optional: it is needed under a condition.
 HIDE_OPTIONAL = "hide_optional"
+# The mark on a field whose stored value deserves a second look: the sentence shown at it.
+WARNING = "warning"
 
 
 def field_of(form: forms.BaseForm, name: str, kind: type[FieldT]) -> FieldT:
@@ -29,3 +31,10 @@ def hide_optional(form: forms.BaseForm, *names: str) -> None:
     """These fields are not required, and the page does not say so."""
     for name in names:
         setattr(form.fields[name], HIDE_OPTIONAL, True)
+
+
+def warn(bound: forms.BoundField, sentence: str) -> None:
+    """Show the sentence at the field, and name it in what describes the field."""
+    described = f"{bound.aria_describedby or ''} {bound.auto_id}_warning"
+    setattr(bound.field, WARNING, sentence)
+    bound.field.widget.attrs["aria-describedby"] = described.strip()
