@@ -14,7 +14,7 @@ from accounts import audit, emails, identifiers
 from accounts.access import Capability, capabilities
 from accounts.actions import licences
 from accounts.actions.people import create_user
-from accounts.actions.sections import Change, section_change
+from accounts.actions.sections import Change, begin_prefilled, section_change
 from accounts.models import Practice, User
 from practitioners.models import Address, Practitioner, Telecom
 from practitioners.reference import professions
@@ -48,6 +48,7 @@ def create_person(
     invite: bool = True,
 ) -> User:
     """An account with its caregiver, provisional licence and, unless a job does, invitation; all or nothing.
+    Its owner checks names, language and profession in the general section (rules 4.5).
 
     Raises what `accounts.actions.people.create_user` raises.
     """
@@ -65,6 +66,7 @@ def create_person(
             invite=invite,
         )
         Practitioner.objects.create(user=user, practice=practice, profession=profession)
+        begin_prefilled(user=user, section="practitioner/general", by=by, now=now)
         audit.record(
             "practitioner:practitioner:created", actor=by, subject=user, at=now, profession=profession
         )

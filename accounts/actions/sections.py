@@ -70,6 +70,11 @@ def section_change(*, user: User, section: str, by: User, version: int, now: dat
         audit.record(f"section:{section}:saved", actor=by, subject=user, at=now, **details)
 
 
+def begin_prefilled(*, user: User, section: str, by: User, now: datetime) -> None:
+    """A new account's section holds what `by` typed when creating it: « à vérifier », and never saved yet."""
+    SectionReview.objects.create(user=user, section=section, prefilled_by=by, prefilled_at=now)
+
+
 def _mark(review: SectionReview, *, user: User, by: User, now: datetime) -> None:
     if by.pk != user.pk:
         review.prefilled_by, review.prefilled_at, review.confirmed_at = by, now, None

@@ -33,11 +33,12 @@ PHYSICIANS_ONLY = ("ehealth/connection", "ehealth/edmg")
 
 
 def sections_of(subject: User) -> list[tuple[str, str, Any]]:
-    """The sections that concern this person: a receptionist has an account and nothing to practise."""
+    """The sections that concern this person: a receptionist has a name and an account."""
     practitioner = getattr(subject, "practitioner", None)
     profession = practitioner.profession if practitioner else None
     if profession is None or profession in NOT_CAREGIVERS:
-        return [tab for tab in TABS if tab[0] == "account"]
+        own = {"account"} if profession is None else {"practitioner/general", "account"}
+        return [tab for tab in TABS if tab[0] in own]
     if profession not in (PHYSICIAN, HOUSE):
         return [tab for tab in TABS if tab[0] not in PHYSICIANS_ONLY and tab[0] != "billing/financial"]
     return [tab for tab in TABS if profession == PHYSICIAN or tab[0] not in PHYSICIANS_ONLY]
