@@ -38,8 +38,10 @@ class Financial(SectionView[FinancialForm]):
             raise Http404
 
     def needs_second_proof(self, form: FinancialForm) -> bool:
-        """An account is where the money goes."""
-        return bool(ACCOUNTS.intersection(form.changed_data))
+        """An account is where the money goes: whoever changes it, and the owner who confirms another's."""
+        changed = bool(ACCOUNTS.intersection(form.changed_data))
+        confirms = self.is_owner and form.review is not None and form.review.to_review()
+        return changed or (confirms and bool(form.cleaned_data.get("iban")))
 
     def context(self, form: FinancialForm) -> dict[str, Any]:
         iban = form["iban"].value() if "iban" in form.fields else ""
