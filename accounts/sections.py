@@ -45,10 +45,31 @@ def in_words(field: forms.Field, value: Any) -> str:
     return ", ".join(texts)
 
 
-class SectionForm(forms.Form):
+class PrefillableForm(forms.Form):
+    """Part of a section: its owner must fill in what is mandatory; somebody else, who pre-fills it, may leave
+    empty what is empty so far (rules 4.5). Whatever is typed is checked alike, and nobody empties what is
+    mandatory and filled.
+    """
+
+    # Whether somebody else than the owner is at it.
+    prefilling = False
+
+    def may_stay_empty(self, name: str) -> bool:
+        return self.prefilling and not self.initial.get(name)
+
+    def demand(self, name: str, message: str | Promise) -> None:
+        """For `clean`: put `message` at a field of this page that holds nothing and may not stay so."""
+        missing = name in self.fields and name not in self.errors and not self.cleaned_data.get(name)
+        if missing and not self.may_stay_empty(name):
+            self.add_error(name, message)
+
+
+class SectionForm(PrefillableForm):
     """Validates and nothing else. `version` makes a stale save visible instead of overwriting."""
 
     section: ClassVar[str]
+    # Asked of everybody: without them there is nothing to pre-fill.
+    ALWAYS: ClassVar[frozenset[str]] = frozenset({"version"})
     version = forms.IntegerField(widget=forms.HiddenInput, min_value=0)
 
     def __init__(self, *args: Any, subject: User, actor: User, **kwargs: Any) -> None:
@@ -59,7 +80,14 @@ class SectionForm(forms.Form):
         kwargs["initial"] = {"version": version} | self.initial_for(subject)
         super().__init__(*args, **kwargs)
         if subject.pk != actor.pk:
+            self.prefilling = True
             self._mask_what_is_personal()
+            self._leave_the_rest_to_the_owner()
+
+    def _leave_the_rest_to_the_owner(self) -> None:
+        for name, field in self.fields.items():
+            if field.required and name not in self.ALWAYS and self.may_stay_empty(name):
+                field.required, field.hide_optional = False, True
 
     def _mask_what_is_personal(self) -> None:
         """Somebody else sees the end of a national number or an account only (rules 4.1)."""

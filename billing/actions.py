@@ -53,15 +53,15 @@ def save_financial(
     """The tab « Données financières ».
 
     A trainee keeps no account and no BCE of their own (rules 4.3). `shared_changed` False leaves the
-    shared account alone. Raises `StaleSection`, and `Forbidden` when somebody else replaces an account that
-    its owner gave or confirmed (rules 4.6).
+    shared account alone. Raises `StaleSection`, and `Forbidden` when somebody else replaces or removes an
+    account that its owner gave or confirmed (rules 4.6).
     """
     with section_change(user=user, section="billing/financial", by=by, version=version, now=now) as change:
         practitioner = Practitioner.objects.select_for_update().get(user=user)
         trainee = practitioner.training_status == Practitioner.TrainingStatus.TRAINEE
         row = FinancialSettings.objects.select_for_update().filter(practitioner=practitioner).first()
         row = row or FinancialSettings(practitioner=practitioner)
-        if by.pk != user.pk and account and not trainee and row.iban not in ("", account.iban):
+        if by.pk != user.pk and not trainee and row.iban not in ("", account.iban if account else ""):
             _refuse_if_owners(user)
         change.apply(practitioner, {"company_name": company_name})
         change.apply(

@@ -173,7 +173,7 @@ class FinancialForm(SectionForm):
 
     def clean(self) -> dict[str, Any]:
         values = self.cleaned_data
-        self._clean_required(values)
+        self._clean_required()
         self._clean_owners_account(values)
         values["account"] = self._account(values, "iban", "bic")
         values["assistants_account"] = self._account(
@@ -181,15 +181,15 @@ class FinancialForm(SectionForm):
         )
         if values.get("convention") != FinancialSettings.Convention.PARTIALLY:
             values["convention_hours"] = ""
-        elif not values.get("convention_hours"):
-            self.add_error(
+        else:
+            self.demand(
                 "convention_hours",
                 _("Indiquez les jours et heures pendant lesquels vous n'êtes pas conventionné."),
             )
         self._clean_shared(values)
         return values
 
-    def _clean_required(self, values: dict[str, Any]) -> None:
+    def _clean_required(self) -> None:
         messages = {
             "bce": identifier_message("bce", "required"),
             "convention": _("Choisissez votre statut de convention."),
@@ -197,8 +197,7 @@ class FinancialForm(SectionForm):
             "iban": bank_message("required"),
         }
         for name, message in messages.items():
-            if name in self.fields and not values.get(name) and name not in self.errors:
-                self.add_error(name, message)
+            self.demand(name, message)
 
     def _clean_owners_account(self, values: dict[str, Any]) -> None:
         """An account that its owner gave or confirmed is replaced by the owner alone (rules 4.6)."""

@@ -225,6 +225,8 @@ def finance_items() -> list[Item]:
     needed = FinancialSettings.NEEDED
     able = able_to_supervise(supervisor)
     complete = able & filled(f"{supervisor}financial__", *needed)
+    partially = Q(**{f"{account}convention": FinancialSettings.Convention.PARTIALLY})
+    convention = filled(account, "convention") & (~partially | filled(account, "convention_hours"))
     return [
         Item(
             "R12",
@@ -233,9 +235,8 @@ def finance_items() -> list[Item]:
             _("Créer et faire payer vos attestations (eFact, eAttest)"),
             "billing:financial",
             applies=IS_PHYSICIAN,
-            done=~IS_TRAINEE & filled(account, *needed)
-            | IS_TRAINEE & complete & filled(account, "convention"),
-            waiting=IS_TRAINEE & able & filled(account, "convention"),
+            done=convention & (~IS_TRAINEE & filled(account, *needed) | IS_TRAINEE & complete),
+            waiting=convention & IS_TRAINEE & able,
             waits_for=COLLEAGUE,
         ),
         Item(

@@ -17,7 +17,7 @@ from accounts.fields import contact_message
 from accounts.forms.declared import hide_optional
 from accounts.identifiers import Invalid
 from accounts.models import User
-from accounts.sections import SectionForm, in_words
+from accounts.sections import PrefillableForm, SectionForm, in_words
 from practitioners.actions import ADDRESS_FIELDS
 from practitioners.models import Address, Telecom
 from practitioners.reference import country_choices
@@ -59,7 +59,7 @@ class TelecomForm(forms.Form):
         return values
 
 
-class AddressForm(forms.Form):
+class AddressForm(PrefillableForm):
     """One address. A work address needs everything but the box (rules 3.2)."""
 
     uuid = forms.UUIDField(widget=forms.HiddenInput, required=False)
@@ -86,8 +86,16 @@ class AddressForm(forms.Form):
         "country": "country",
     }
 
-    def __init__(self, *args: Any, telecoms: list[tuple[str, str]], extra: int, **kwargs: Any) -> None:
+    def __init__(
+        self,
+        *args: Any,
+        telecoms: list[tuple[str, str]],
+        extra: int,
+        prefilling: bool,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(*args, **kwargs)
+        self.prefilling = prefilling
         hide_optional(self, *self.NEEDED_AT_WORK)
         for name, token in self.AUTOCOMPLETE.items():
             self.fields[name].widget.attrs["autocomplete"] = token
@@ -121,8 +129,7 @@ class AddressForm(forms.Form):
             return values
         if values.get("type") == Address.Type.WORK:
             for name in self.NEEDED_AT_WORK:
-                if not values.get(name) and name not in self.errors:
-                    self.add_error(name, _("Un lieu de travail a besoin de ce champ : complétez-le."))
+                self.demand(name, _("Un lieu de travail a besoin de ce champ : complétez-le."))
         if values.get("postcode"):
             try:
                 values["postcode"] = postcode(values["postcode"], country=values.get("country", "BE"))
@@ -208,6 +215,7 @@ class AddressesForm(SectionForm):
                 if number < len(stored)
                 else [(kind, "") for kind in FIRST_TELECOMS],
                 extra=int(asked == f"telecom-{number}"),
+                prefilling=self.prefilling,
             )
             for number in range(count)
         ]
@@ -247,7 +255,9 @@ class AddressesForm(SectionForm):
     def clean(self) -> dict[str, Any]:
         values = self.cleaned_data
         if all(form.is_valid() for form in self.address_forms if form.is_bound):
-            had = any(complies(fields["type"], telecoms) for fields, telecoms in self.stored())
+            # Who pre-fills cannot lose what is not there yet; its owner is asked for it.
+            before = [pair for pair in self.stored() if "uuid" in pair[0] or not self.prefilling]
+            had = any(complies(fields["type"], telecoms) for fields, telecoms in before)
             has = any(complies(item["type"], item["telecoms"]) for item in self.kept())
             if had and not has and not values.get("confirm_loss"):
                 self.add_error(

@@ -70,6 +70,8 @@ class GeneralForm(SectionForm):
     """« Informations générales » (rules 3.1). House fields count for a flat-rate house only."""
 
     section = "practitioner/general"
+    # The profession decides what else is asked.
+    ALWAYS = SectionForm.ALWAYS | {"profession"}
 
     profession = forms.ChoiceField(
         label=gettext_lazy("Profession"), choices=lambda: [EMPTY, *profession_choices()]
@@ -169,7 +171,7 @@ class GeneralForm(SectionForm):
         for name in hidden:
             values[name] = {"other_languages": [], "house_contact": None}.get(name, "")
             self.errors.pop(name, None)
-        self._require(values, profession)
+        self._require(profession)
         if profession == PHYSICIAN and values.get("nihii"):
             self._fill_from_number(values)
         # On an old page the conflict comes first.
@@ -185,7 +187,7 @@ class GeneralForm(SectionForm):
         elif not values.get("nihii_reason"):
             self.add_error("nihii_reason", REASON_MISSING)
 
-    def _require(self, values: dict[str, Any], profession: str) -> None:
+    def _require(self, profession: str) -> None:
         """Fields that this profession needs; the rest may be completed later (readiness tells)."""
         needed: tuple[str, ...]
         if profession == HOUSE:
@@ -196,8 +198,11 @@ class GeneralForm(SectionForm):
             item = professions().get(profession)
             needed += ("nihii",) if item and item.nihii_required else ()
         for name in needed:
-            if name in self.fields and not values.get(name) and name not in self.errors:
-                self.add_error(name, required_message(name, str(self.fields[name].label)))
+            self._demand(name)
+
+    def _demand(self, name: str) -> None:
+        if name in self.fields:
+            self.demand(name, required_message(name, str(self.fields[name].label)))
 
     def _fill_from_number(self, values: dict[str, Any]) -> None:
         """Propose status and speciality: when they are empty, and anew when the number's last digits changed
@@ -216,8 +221,7 @@ class GeneralForm(SectionForm):
             self.add_error("training_status", STATUS_OF_TRAINEE)
         if "speciality" in open_to_proposal:
             values["speciality"] = proposed_speciality(number) or values.get("speciality", "")
-        if not values["speciality"] and "speciality" not in self.errors:
-            self.add_error("speciality", required_message("speciality", str(self.fields["speciality"].label)))
+        self._demand("speciality")
 
     def followed_number(self) -> bool:
         """Whether status or speciality became something else than what the page showed, with the number."""

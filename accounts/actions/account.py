@@ -33,7 +33,8 @@ def save_account(
     sumehr_auto_send: bool | None,
     same_roof_search: bool,
 ) -> None:
-    """Save the account of `user`. `billing_address` None: one is created from `new_address`.
+    """Save the account of `user`. `billing_address` None: one is created from `new_address`; without that
+    either, as when somebody pre-fills, the address stays as it is.
 
     Raises `StaleSection`; `people.Refused` (login, e-mail, roles, current password); `ValidationError` for
     the new password; `Forbidden` when somebody else sends a password or an address of another practice.
@@ -51,8 +52,10 @@ def save_account(
                 people.set_roles(user=user, roles=roles, by=by, now=now)
             if password:
                 passwords.change_password(user=user, password=password, now=now)
-            address = billing_address or create_address(by=by, values=new_address or {}, now=now)
-            if not billing_addresses(by).filter(pk=address.pk).exists():
+            address = billing_address or user.billing_address
+            if new_address and not billing_address:
+                address = create_address(by=by, values=new_address, now=now)
+            if address and not billing_addresses(by).filter(pk=address.pk).exists():
                 raise Forbidden(SECTION)
             values = {
                 "billing_address": address,

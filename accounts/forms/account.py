@@ -115,6 +115,8 @@ class AccountForm(SectionForm):
         ]
         if not existing:
             self.initial["billing_address"] = NEW
+        if not self.fields["billing_address"].required:
+            self.fields["billing_address"].help_text = _("Où part la facture de la licence.")
         hide_optional(self, *(f"address_{name}" for name in NEEDED))
         field_of(self, "address_postcode", PostcodeField).country = self.data.get("address_country") or "BE"
         self._limit_to(actor)
@@ -183,17 +185,28 @@ class AccountForm(SectionForm):
         return self.cleaned_data
 
     def _check_address(self) -> None:
+        if self._leaves_address():
+            self.cleaned_data["billing_address"] = ""
+            return
         for name in NEEDED:
             field = f"address_{name}"
             if not self.cleaned_data.get(field) and field not in self.errors:
                 self.add_error(field, MISSING[name])
 
+    def _leaves_address(self) -> bool:
+        """Whether somebody who pre-fills leaves the choice to the owner: half an address helps nobody."""
+        typed = [f"address_{name}" for name in ADDRESS if name != "country"]
+        untouched = not any(self.cleaned_data.get(name) or name in self.errors for name in typed)
+        return self.prefilling and self.subject.billing_address is None and untouched
+
     def _check_hub(self) -> None:
         hub = self.cleaned_data.get("hub_region")
         caregiver = CAREGIVERS.intersection(self.cleaned_data.get("roles", ()))
-        if self.is_owner and caregiver and not hub:
-            self.add_error("hub_region", _("Choisissez le hub où vous êtes inscrit, ou « Aucun hub »."))
-        elif self.cleaned_data.get("sumehr_auto_send") == "yes" and hub in ("", HubRegion.NONE):
+        if caregiver:
+            self.demand("hub_region", _("Choisissez le hub où vous êtes inscrit, ou « Aucun hub »."))
+        if "hub_region" in self.errors:
+            return
+        if self.cleaned_data.get("sumehr_auto_send") == "yes" and hub in ("", HubRegion.NONE):
             self.add_error(
                 "sumehr_auto_send",
                 _("L'envoi automatique demande un hub. Choisissez-en un, ou répondez « Non »."),
