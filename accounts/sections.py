@@ -26,7 +26,7 @@ from accounts import kept
 from accounts.access import Forbidden, subject_or_404
 from accounts.actions.sections import StaleSection
 from accounts.fields import JudgedField
-from accounts.forms.declared import choices_of, warn
+from accounts.forms.declared import choices_of, hide_optional, warn
 from accounts.models import SectionReview, User
 from accounts.signed_request import SignedRequest, is_signed
 from accounts.signin import ask_second_proof, proved_recently
@@ -87,7 +87,8 @@ class SectionForm(PrefillableForm):
     def _leave_the_rest_to_the_owner(self) -> None:
         for name, field in self.fields.items():
             if field.required and name not in self.ALWAYS and self.may_stay_empty(name):
-                field.required, field.hide_optional = False, True
+                field.required = False
+                hide_optional(self, name)
 
     def _mask_what_is_personal(self) -> None:
         """Somebody else sees the end of a national number or an account only (rules 4.1)."""

@@ -8,7 +8,18 @@ from dataclasses import dataclass
 from django.utils.functional import Promise
 
 from accounts.models import User
-from medisetup.item import BLOCKING, DONE, NOT_APPLICABLE, PROBLEM, RECOMMENDED, STATES, TODO, Item
+from medisetup.item import (
+    BLOCKING,
+    DONE,
+    NOT_APPLICABLE,
+    OWNER,
+    PROBLEM,
+    RECOMMENDED,
+    STATES,
+    TODO,
+    WAITING,
+    Item,
+)
 from medisetup.readiness import items, states_of
 
 
@@ -18,6 +29,11 @@ class Line:
 
     item: Item
     state: str
+
+    @property
+    def to_do(self) -> bool:
+        """Whether somebody of the practice must act; waiting for a mail to be opened is the owner's."""
+        return self.state in (TODO, PROBLEM) or (self.state == WAITING and self.item.waits_for == OWNER)
 
     @property
     def word(self) -> str | Promise:
@@ -57,7 +73,7 @@ class Checklist:
     @property
     def next_line(self) -> Line | None:
         """The first blocking item that somebody must act on."""
-        return next((line for line in self.blocking if line.state in (TODO, PROBLEM)), None)
+        return next((line for line in self.blocking if line.to_do), None)
 
 
 def checklist_of(states: Mapping[str, str]) -> Checklist:

@@ -20,7 +20,7 @@ STATES = {
 }
 BLOCKING, RECOMMENDED = "blocking", "recommended"
 # Whom a waiting item waits for.
-PLATFORM, COLLEAGUE = "platform", "colleague"
+OWNER, PLATFORM, COLLEAGUE = "owner", "platform", "colleague"
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,8 @@ class Item:
     them it applies to everybody, has no problem and waits for nobody.
 
     `link` names the section's URL (`app:name`, taking the person's uuid), `#field` when one field is meant;
-    empty when no page of the portal does it. `waits_for`: PLATFORM or COLLEAGUE.
+    empty when no page of the portal does it. `waits_for`: OWNER (of something outside the portal), PLATFORM
+    or COLLEAGUE. `title` speaks to the owner, `neutral` to whoever else reads; `unlocks` to both.
     """
 
     id: str
@@ -44,10 +45,12 @@ class Item:
     waits_for: str = PLATFORM
     level: str = BLOCKING
     owner_only: bool = False
+    neutral: str | Promise = ""
     annotation: str = field(init=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "annotation", f"item_{self.key}")
+        object.__setattr__(self, "neutral", self.neutral or self.title)
 
     def state(self) -> Case:
         """The state as one expression; the first that holds wins."""

@@ -127,7 +127,7 @@ def _overview(rows: Sequence[tuple[int, ...]]) -> Overview:
     lines.sort(key=lambda line: (line.percent, -line.people, line.practice.name))
     sums = [sum(column) for column in zip(*(row[3:] for row in rows), strict=True)]
     open_counts = sums[len(FUNNEL) :] if sums else [0] * len(blocking)
-    stuck = [(f"{item.id} {item.title}", count) for item, count in zip(blocking, open_counts, strict=True)]
+    stuck = [(f"{item.id} {item.neutral}", count) for item, count in zip(blocking, open_counts, strict=True)]
     steps = sums[: len(FUNNEL)] if sums else [0] * len(FUNNEL)
     return Overview(tuple(lines), tuple(sorted(stuck, key=lambda pair: -pair[1])), tuple(steps))
 

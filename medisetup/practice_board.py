@@ -1,4 +1,4 @@
-"""« Mon cabinet »: who is ready, who must act next, who has waited longest.
+"""« Mon cabinet »: who is ready, who must act next, who is awaited longest.
 
 The states of a practice's people come from one query; the rest is looked at in Python, for a practice is
 small. The filter comes from the address, so that what one sees can be kept and shared.
@@ -21,11 +21,12 @@ from django.utils.translation import gettext_lazy
 from accounts.forms.declared import field_of, hide_optional
 from accounts.identifiers import fold
 from accounts.models import Invitation, Role, User
-from medisetup.checklist import Checklist, checklist_of
-from medisetup.item import COLLEAGUE, NOT_APPLICABLE, PLATFORM, PROBLEM, STATES, TODO, WAITING
+from medisetup import waiting
+from medisetup.checklist import Checklist, Line, checklist_of
+from medisetup.item import COLLEAGUE, NOT_APPLICABLE, OWNER, PLATFORM, PROBLEM, STATES, TODO, WAITING
 from medisetup.readiness import items, states_of
 
-OWNER, MANAGER, NOBODY = "owner", "manager", "nobody"
+MANAGER, NOBODY = "manager", "nobody"
 ACTORS = {
     OWNER: gettext_lazy("la personne"),
     MANAGER: gettext_lazy("le cabinet"),
@@ -66,7 +67,7 @@ class BoardFilter(forms.Form):
         ]
         field_of(self, "item", forms.ChoiceField).choices = [
             ANY,
-            *((item.key, f"{item.id} {item.title}") for item in items()),
+            *((item.key, f"{item.id} {item.neutral}") for item in items()),
         ]
         field_of(self, "role", forms.ChoiceField).choices = [ANY, *Role.choices]
         hide_optional(self, *self.fields)
@@ -108,13 +109,17 @@ class Cell:
 
 @dataclass(frozen=True)
 class Row:
-    """One person, ready for the page and for a file. `acts`: one of ACTORS; `since`: waiting from then on."""
+    """One person, ready for the page and for a file. `acts`: one of ACTORS; `invitation`: the last one;
+    `awaited`: the step that comes next; `since`: awaited from then on (`waiting`).
+    """
 
     user: User
     checklist: Checklist
     cells: tuple[Cell, ...]
     roles: frozenset[str]
     acts: str
+    invitation: Invitation | None
+    awaited: Line | None
     since: datetime
     days: int
 
@@ -124,33 +129,52 @@ class Row:
 
     @property
     def next_title(self) -> str:
-        line = self.checklist.next_line
-        return str(line.item.title) if line else ""
+        if self.user.activated_at is None and self.acts == OWNER:
+            return _("Répondre à l'invitation")
+        if self.may_be_invited:
+            expired = self.invitation and self.invitation.revoked_at is None
+            return _("Invitation expirée : la renvoyer") if expired else _("Envoyer une invitation")
+        return str(self.awaited.item.neutral) if self.awaited else ""
 
     @property
     def may_be_reminded(self) -> bool:
         """Signed in once, and something is theirs to do."""
         return self.acts == OWNER and self.user.activated_at is not None
 
+    @property
+    def may_be_invited(self) -> bool:
+        """Never in, and no invitation that still opens."""
+        return self.acts == MANAGER and self.user.activated_at is None
+
 
 def board(people: QuerySet[User], now: datetime) -> list[Row]:
-    """Every active one of these people, by name: people, roles, invitations, states are a query each."""
+    """Every active one of these people, by name. One query each: people, roles, invitations, states, acts."""
     open_invitation = Exists(Invitation.objects.all().open(now).filter(user=OuterRef("pk")))
-    found = people.filter(is_active=True).annotate(invited=open_invitation)
+    found = waiting.with_moments(people.filter(is_active=True).annotate(invited=open_invitation))
     ordered = found.prefetch_related("role_grants", "invitations").order_by("last_name", "first_name", "pk")
     states = states_of(user.pk for user in ordered)
-    return [_row(user, states[user.pk], now) for user in ordered]
+    lists = {user.pk: checklist_of(states[user.pk]) for user in ordered}
+    acts = waiting.last_acts(user for user in ordered if user.activated_at and not lists[user.pk].ready)
+    return [_row(user, lists[user.pk], states[user.pk], acts.get(user.uuid, {}), now) for user in ordered]
 
 
-def _row(user: Any, states: dict[str, str], now: datetime) -> Row:
-    checklist, since = checklist_of(states), user.activated_at or user.created_at
+def _row(user: Any, checklist: Checklist, states: dict[str, str], done: waiting.Acts, now: datetime) -> Row:
+    acts = _acts(user, checklist)
+    awaited = _awaited(checklist, acts)
+    last = max(user.invitations.all(), key=lambda invitation: invitation.pk, default=None)
+    if user.activated_at:
+        since = waiting.since(user, awaited.item if awaited else None, done, now)
+    else:
+        since = waiting.since_invitation(user, last, now)
     waited: timedelta = now - since
     return Row(
         user=user,
         checklist=checklist,
         cells=tuple(_cell(states[item.key]) for item in items()),
         roles=frozenset(grant.role for grant in user.role_grants.all()),
-        acts=_acts(user, checklist),
+        acts=acts,
+        invitation=last,
+        awaited=awaited,
         since=since,
         days=0 if checklist.ready else waited.days,
     )
@@ -160,17 +184,23 @@ def _acts(user: Any, checklist: Checklist) -> str:
     """Who moves first: a manager invites and pre-fills, the owner does what only the owner may. When all the
     rest waits, the colleague who can be asked comes before the platform that goes on by itself.
     """
-    undone = [line.item for line in checklist.blocking if line.state in (TODO, PROBLEM)]
+    undone = [line for line in checklist.blocking if line.to_do]
     if checklist.ready:
         return NOBODY
     if user.activated_at is None:
         return OWNER if user.invited else MANAGER
-    if any(item.owner_only for item in undone):
+    if any(line.item.owner_only or line.state == WAITING for line in undone):
         return OWNER
     if undone:
         return MANAGER
     awaited = {line.item.waits_for for line in checklist.blocking if line.state == WAITING}
     return COLLEAGUE if COLLEAGUE in awaited else PLATFORM
+
+
+def _awaited(checklist: Checklist, acts: str) -> Line | None:
+    """The step that somebody must do next; when all the rest waits, the first that waits for `acts`."""
+    waits = (line for line in checklist.blocking if line.state == WAITING and line.item.waits_for == acts)
+    return checklist.next_line or next(waits, None)
 
 
 def _cell(state: str) -> Cell:
@@ -186,7 +216,7 @@ def totals(rows: list[Row]) -> dict[str, int]:
 def header() -> list[str]:
     """Names of the columns of a file: the person, the state of the whole, then each item."""
     fixed = [_("Nom"), _("Prénom"), _("E-mail"), _("État"), _("Étapes"), _("Qui doit agir")]
-    return [*fixed, _("Prochaine étape"), *(f"{item.id} {item.title}" for item in items())]
+    return [*fixed, _("Prochaine étape"), *(f"{item.id} {item.neutral}" for item in items())]
 
 
 def line(row: Row) -> list[str]:

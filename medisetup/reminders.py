@@ -10,7 +10,6 @@ from django.urls import reverse
 from accounts import audit, emails, throttle
 from accounts.access import Capability, Forbidden, require, visible_users
 from accounts.models import Mail, User
-from medisetup.item import PROBLEM, TODO
 from medisetup.practice_board import Row, board
 
 EVERY = timedelta(days=3)
@@ -52,7 +51,7 @@ def _send(row: Row, by: User, now: datetime) -> bool:
     # Outside the transaction, which could give the place back; two clicks at once share one place.
     if not throttle.allow(KIND, user.pk, 1, int(EVERY.total_seconds())):
         return False
-    missing = [line.item.title for line in row.checklist.lines if line.state in (TODO, PROBLEM)]
+    missing = [line.item.title for line in row.checklist.lines if line.to_do]
     with transaction.atomic():
         context = {"by": by, "missing": missing, "link": emails.link(reverse("home"))}
         emails.queue(KIND, user=user, context=context)

@@ -52,7 +52,7 @@ def rows(lines: list[Line], subject: User, *, owner: bool) -> list[dict[str, Any
     return [
         {
             "id": line.item.id,
-            "label": line.item.title,
+            "label": line.item.title if owner else line.item.neutral,
             "url": link_of(line, subject, owner=owner),
             "kind": TAGS[line.state],
             "status": line.word,

@@ -10,6 +10,7 @@ from django.contrib import messages
 from django.http import HttpResponse
 from django.shortcuts import redirect, render
 from django.utils import timezone
+from django.utils.http import url_has_allowed_host_and_scheme
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_POST
 
@@ -23,7 +24,10 @@ MAILS, MAILS_SECONDS = 3, 3600
 
 
 def back(request: SignedRequest, subject: User) -> HttpResponse:
-    """To the person's page, or to one's own account."""
+    """To the page that named itself, to the person's page, or to one's own account."""
+    here = request.POST.get("next", "")
+    if url_has_allowed_host_and_scheme(here, allowed_hosts=None):
+        return redirect(here)
     if subject.pk == request.user.pk:
         return redirect("accounts:account", uuid=subject.uuid)
     return redirect("person", uuid=subject.uuid)

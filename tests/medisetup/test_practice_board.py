@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import csv
+import html
 import io
+import re
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
@@ -78,6 +80,69 @@ def test_who_moves_first_follows_from_what_is_missing(manager: User) -> None:
     assert acts(doctor(manager)) == "owner", "key and keystore are the owner's"
     found = totals(board(visible_users(manager), timezone.now()))
     assert found["all"] == 3 and sum(found[name] for name in ACTORS) == 3
+
+
+def test_an_address_not_verified_waits_for_its_owner_who_can_be_reminded(manager: User) -> None:
+    user = ready_doctor(user__practice=manager.practice, user__verified=False)
+    KeystoreFactory(user=user)
+    (row,) = board(User.objects.get_queryset().filter(pk=user.pk), timezone.now())
+    assert (row.acts, row.next_title) == ("owner", "Vérifier l'adresse e-mail")
+    assert reminders.remind(user=user, by=manager, now=timezone.now())
+    assert "Vérifier votre adresse e-mail" in emails.open_content(Mail.objects.get(user=user)).text
+
+
+def test_an_expired_invitation_is_sent_again_from_the_row(manager: User, signed_in: Open) -> None:
+    invited = UserFactory(practice=manager.practice, invited=True, key=False)
+    url, client = reverse("people"), signed_in(manager)
+    page = client.get(url).content.decode()
+    assert page.count("Envoyer une invitation") == 2, "as the next step, and as a button"
+    invitations.send(user=invited, by=manager, now=timezone.now() - timedelta(days=4))
+    page = client.get(url, {"acts": "manager"}).content.decode()
+    assert "Invitation expirée : la renvoyer" in page and "Renvoyer l’invitation" in page
+    here = f"{url}?acts=manager"
+    assert f'name="next" value="{here}"' in page
+    again = reverse("accounts:invite", args=[invited.uuid])
+    assert client.post(again, {"next": here}).headers["Location"] == here
+    assert acts(invited) == "owner"
+    page = client.get(url).content.decode()
+    assert "Répondre à l&#x27;invitation" in page and "Renvoyer l’invitation" not in page
+    elsewhere = client.post(again, {"next": "https://example.org/"}).headers["Location"]
+    assert elsewhere == reverse("person", args=[invited.uuid])
+
+
+# Words that speak to the reader.
+SPOKEN_TO = {
+    "fr": r"\b(vous|votre|vos)\b",
+    "nl": r"\b(u|uw)\b",
+    "de": r"\b(Sie|Ihr\w*|Ihnen)\b",
+    "en": r"\b(you|your)\b",
+}
+
+
+@pytest.mark.parametrize("language", SPOKEN_TO)
+def test_items_do_not_speak_to_a_manager_as_to_their_owner(language: str) -> None:
+    with translation.override(language):
+        for item in items():
+            for text in (str(item.neutral), str(item.unlocks)):
+                flags = 0 if language == "de" else re.IGNORECASE
+                assert not re.search(SPOKEN_TO[language], text, flags), (item.id, text)
+
+
+def test_whoever_else_reads_is_shown_neutral_titles(manager: User, signed_in: Open) -> None:
+    other, staff = doctor(manager), UserFactory(is_staff=True)
+    client = signed_in(manager)
+    for page in (
+        client.get(reverse("people")),
+        client.get(reverse("people_export", args=["csv"])),
+        client.get(reverse("person", args=[other.uuid])),
+        signed_in(staff).get(reverse("platform")),
+        signed_in(staff).get(reverse("platform_practice", args=[manager.practice.uuid])),
+        signed_in(staff).get(reverse("platform_person", args=[other.uuid])),
+    ):
+        text = html.unescape(page.content.decode())
+        assert "Se connecter à eHealth" in text
+        assert not [item.title for item in items() if item.title != item.neutral and str(item.title) in text]
+    assert "Vous connecter à eHealth" in signed_in(other).get("/").content.decode()
 
 
 def test_the_filter_narrows_orders_and_reads_accents_and_case(manager: User) -> None:
@@ -209,7 +274,7 @@ def test_the_board_takes_as_many_queries_for_forty_people_as_for_four(
     admin = UserFactory(practice=practice, roles=["admin"])
     PractitionerFactory.create_batch(3, user__practice=practice)
     client = signed_in(admin)
-    with django_assert_max_num_queries(16) as few:
+    with django_assert_max_num_queries(17) as few:
         client.get(reverse("people"))
     PractitionerFactory.create_batch(37, user__practice=practice)
     with django_assert_max_num_queries(len(few)):  # type: ignore[arg-type]
