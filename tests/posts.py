@@ -400,7 +400,7 @@ PLACES: dict[str, list[Place]] = {
     "practitioners:import": [Place(sent=people_file)],
     "practitioners:import_batch": [Place(url=proposed)],
     "accounts:invitation": [Place(invited, always(**TWICE), invitation)],
-    "accounts:invite": [Place(invited)],
+    "accounts:invite": [Place(invited, straight=("next",))],
     "accounts:revoke_invitation": [Place(invited_already)],
     "accounts:reactivate": [Place(closed)],
     "accounts:own_password": [Place(someone_elses_password, always(**TWICE))],
