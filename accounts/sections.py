@@ -61,7 +61,7 @@ class PrefillableForm(forms.Form):
         """For `clean`: put `message` at a field of this page that holds nothing and may not stay so."""
         missing = name in self.fields and name not in self.errors and not self.cleaned_data.get(name)
         if missing and not self.may_stay_empty(name):
-            self.add_error(name, message)
+            self.add_error(name, str(message))
 
 
 class SectionForm(PrefillableForm):

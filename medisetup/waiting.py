@@ -78,12 +78,13 @@ def last_acts(people: Iterable[User]) -> dict[UUID, dict[str, datetime]]:
 
 def since(user: Any, item: Item | None, acts: Acts, now: datetime) -> datetime:
     """Since when this step of somebody who has been in is awaited; who was once ready, not before that."""
-    known = [user.activated_at, user.ready_at, *(acts.get(kind) for kind in OPENED)]
+    opened: datetime = user.activated_at
+    known = [opened, user.ready_at, *(acts.get(kind) for kind in OPENED)]
     if item:
         known += [acts.get(kind) for kind in ACTS.get(item.key, ())]
         known.append(getattr(user, MOMENTS[item.key]) if item.key in MOMENTS else None)
     past = (moment for moment in known if moment and moment <= now)
-    return max(past, default=user.activated_at)
+    return max(past, default=opened)
 
 
 def since_invitation(user: User, last: Invitation | None, now: datetime) -> datetime:
