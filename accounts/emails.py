@@ -40,6 +40,7 @@ LETTERS = frozenset(
         "certificate_ends",
         "licence_reminder",
         "licence_expired",
+        "licence_due",
         "licence_activated",
         "training_ended",
     }

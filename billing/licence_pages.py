@@ -64,7 +64,9 @@ def licence_context(request: SignedRequest, subject: User, practitioner: Practit
         "back_url": reverse("home") if is_owner else reverse("person", args=[subject.uuid]),
         "licence": row,
         "standing": standing(row, today=today) if row else None,
-        "known_before": row is not None
+        # Nobody else learns of another account in another practice.
+        "known_before": is_owner
+        and row is not None
         and row.state != Licence.State.ACTIVE
         and licences.had_provisional_before(row, numbers),
         "sent": sent_rows(subject, practitioner),

@@ -34,14 +34,14 @@ FILLED_IN = {"no_nihii": "practitioners:general", "no_billing_address": "account
 def standing(licence: Licence, *, today: date) -> dict[str, Any]:
     """kind of the banner and of the tag, word, title, text, days left."""
     state = licence.standing(today)
-    ending = licence.is_ending(today)
+    ending, due = licence.is_ending(today), state == State.TO_REQUEST
     return {
-        "kind": "error" if state == State.EXPIRED else "warning" if ending else _calm(state),
+        "kind": "error" if state == State.EXPIRED else "warning" if ending or due else _calm(state),
         "tag": "problem" if state == State.EXPIRED else "waiting" if ending else _calm_tag(state),
         "word": state.label,
         "title": _title(licence, state, today),
         "text": _text(licence, state, ending),
-        "days": max(licence.days_left(today), 0),
+        "days": max(licence.days_left(today) or 0, 0),
     }
 
 
@@ -50,16 +50,19 @@ def _calm(state: State) -> str:
 
 
 def _calm_tag(state: State) -> str:
-    return {State.ACTIVE: "done", State.PROVISIONAL: "todo"}.get(state, "progress")
+    waits_for_us = (State.PROVISIONAL, State.TO_REQUEST)
+    return "done" if state == State.ACTIVE else "todo" if state in waits_for_us else "progress"
 
 
 def _title(licence: Licence, state: State, today: date) -> str:
+    left = licence.days_left(today)
+    if left is None:
+        return _("Demandez la licence") if state == State.TO_REQUEST else _("La licence est demandée")
     day = date_format(licence.ends_on, "DATE_FORMAT")
     if state == State.EXPIRED:
         return _("Licence expirée : son dernier jour était le %(day)s") % {"day": day}
     if state == State.ACTIVE:
         return _("Licence active jusqu'au %(day)s inclus") % {"day": day}
-    left = licence.days_left(today)
     if left == 0:
         return _("Licence provisoire : c'est le dernier jour")
     words = ngettext(
@@ -73,6 +76,8 @@ def _title(licence: Licence, state: State, today: date) -> str:
 def _text(licence: Licence, state: State, ending: bool) -> str:
     request = licences.open_request(licence)
     if request is None:
+        if state == State.TO_REQUEST:
+            return _("Aucune licence n'est en cours. Demandez l'année : un clic suffit.")
         if state == State.EXPIRED:
             return _("Demandez l'année pour continuer : un clic suffit.")
         if state == State.ACTIVE and not ending:

@@ -58,7 +58,7 @@ KINDS: dict[str, str | Promise] = {
     "account:invitation:revoked": _("Invitation annulée"),
     "account:address:created": _("Adresse de facturation créée"),
     "account:licence:created": _("Licence provisoire donnée"),
-    "account:licence:shortened": _("Licence provisoire raccourcie : la personne en a déjà eu une"),
+    "account:licence:shortened": _("Dernier jour de la licence provisoire adapté"),
     "account:licence:requested": _("Licence d'un an demandée"),
     "account:licence:invoiced": _("Licence facturée"),
     "account:licence:paid": _("Paiement de la licence reçu"),

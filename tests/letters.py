@@ -17,7 +17,7 @@ from django.utils import timezone
 
 from accounts.actions import factor, invitations, key_resets, keys, licences, passwords, people
 from accounts.actions.sections import section_change, section_version
-from accounts.models import Licence, PersonalKey, SectionReview, User
+from accounts.models import Licence, PersonalKey, ProvisionalClaim, SectionReview, User
 from billing import actions as billing
 from billing.bank import BankAccount, account
 from billing.takeover import take_over
@@ -372,6 +372,16 @@ for asked in (False, True):
     sends("licence_reminder")(licence_ends(6, requested=asked))
 sends("licence_reminder")(licence_ends(0))
 sends("licence_expired")(licence_ends(-1))
+
+
+@sends("licence_due")
+def type_the_number_of_somebody_without_days(cast: Cast) -> None:
+    day, number = timezone.localdate() - timedelta(days=46), "19990116"
+    ProvisionalClaim.objects.create(
+        number=number, licence=cast.trainee.licence, starts_on=day, ends_on=day + timedelta(days=45)
+    )
+    mine, by = cast.doctor.licence, cast.admin
+    assert licences.claim_provisional(licence=mine, numbers=[number], by=by, now=cast.now)
 
 
 @sends("licence_activated")

@@ -1,6 +1,7 @@
 """Licences of physicians (rules 6.3): 45 provisional days once, then a year at a time, asked and paid.
 
-Every change holds the licence's row; `now` says what day it is. The last valid day is `ends_on`.
+Every change holds the licence's row; `now` says what day it is. The last valid day is `ends_on`; without one
+no day is valid.
 """
 
 from __future__ import annotations
@@ -46,37 +47,57 @@ def grant_provisional(*, user: User, by: User, now: datetime) -> Licence:
 
 
 def claim_provisional(*, licence: Licence, numbers: Iterable[str], by: User, now: datetime) -> bool:
-    """Bind the 45 days to these numbers. Somebody known already, in whatever practice, keeps the first ones.
+    """Bind the 45 days to these numbers: whoever is known already, in whatever practice, has what is left.
 
-    True when the licence was shortened for that. Two at once wait for each other at the unique number.
+    True when the licence was shortened for that. With nothing left it is « à demander », for no day at all.
+    Two at once wait for each other at the unique number.
     """
     with transaction.atomic():
         licence = Licence.objects.select_for_update().get(pk=licence.pk)
-        shortened = False
-        for number in sorted(filter(None, numbers)):
-            claim, _created = ProvisionalClaim.objects.get_or_create(
-                number=number,
-                defaults={"licence": licence, "starts_on": licence.starts_on, "ends_on": licence.ends_on},
-            )
-            shortened |= _follow(licence, claim, by, now)
-    return shortened
+        starts, ends = _own_days(licence)
+        claims = [
+            ProvisionalClaim.objects.get_or_create(
+                number=number, defaults={"licence": licence, "starts_on": starts, "ends_on": ends}
+            )[0]
+            for number in sorted(filter(None, numbers))
+        ]
+        first = min(claims, key=lambda claim: claim.ends_on, default=None)
+        if first is None:
+            return False
+        # A number that comes later belongs to the same days.
+        licence.claims.filter(ends_on__gt=first.ends_on).update(
+            starts_on=first.starts_on, ends_on=first.ends_on
+        )
+        return first.licence_id != licence.pk and _shorten(licence, first.ends_on, by, now)
 
 
-def _follow(licence: Licence, claim: ProvisionalClaim, by: User, now: datetime) -> bool:
-    settled = licence.state in (Licence.State.ACTIVE, Licence.State.EXPIRED)
-    if settled or claim.licence_id == licence.pk or claim.ends_on >= licence.ends_on:
+def _own_days(licence: Licence) -> tuple[date, date]:
+    """The provisional days of the account itself, also when a year runs or none were left."""
+    latest = licence.starts_on + timedelta(days=Licence.PROVISIONAL_DAYS)
+    return licence.starts_on, min(licence.ends_on or licence.starts_on, latest)
+
+
+def _shorten(licence: Licence, last: date, by: User, now: datetime) -> bool:
+    """Let what is not yet over end on `last`; when that day has passed, nothing is left."""
+    kinds, today, before = Licence.State, timezone.localdate(now), licence.ends_on
+    if before is None or last >= before or licence.standing(today) in (kinds.ACTIVE, kinds.EXPIRED):
         return False
-    days = [licence.ends_on, claim.ends_on]
-    licence.starts_on, licence.ends_on, licence.reminded_days = claim.starts_on, claim.ends_on, None
-    licence.save(update_fields=["starts_on", "ends_on", "reminded_days"])
-    audit.record("account:licence:shortened", actor=by, subject=licence.user, at=now, ends_on=days)
+    licence.ends_on, licence.reminded_days = (last if last >= today else None), None
+    none_left = licence.ends_on is None and licence.state == kinds.PROVISIONAL
+    licence.state = kinds.TO_REQUEST if none_left else licence.state
+    licence.save(update_fields=["state", "ends_on", "reminded_days"])
+    audit.record(
+        "account:licence:shortened", actor=by, subject=licence.user, at=now, ends_on=[before, licence.ends_on]
+    )
+    if none_left:
+        _tell("licence_due", licence, today)
     return True
 
 
 def had_provisional_before(licence: Licence, numbers: Iterable[str]) -> bool:
-    """Whether these numbers had their 45 days with another account."""
+    """Whether the 45 days of these numbers began with another account; only their owner may read it."""
     known = ProvisionalClaim.objects.filter(number__in=list(filter(None, numbers)))
-    return known.exclude(licence=licence).exists()
+    return known.filter(starts_on__lt=licence.starts_on).exclude(licence=licence).exists()
 
 
 # --- asking for a year ------------------------------------------------------------------------
@@ -133,7 +154,8 @@ RENEWAL_DAYS = 60
 
 def renewable(licence: Licence, today: date) -> bool:
     """A running year is asked anew near its end only; anything else at once."""
-    return licence.standing(today) != Licence.State.ACTIVE or licence.days_left(today) <= RENEWAL_DAYS
+    left = licence.days_left(today)
+    return licence.standing(today) != Licence.State.ACTIVE or left is None or left <= RENEWAL_DAYS
 
 
 def open_request(licence: Licence) -> LicenceRequest | None:
@@ -197,7 +219,7 @@ def activate(*, request: LicenceRequest, by: User, now: datetime) -> Licence:
         runs = licence.standing(today) == Licence.State.ACTIVE
         before = licence.ends_on
         licence.starts_on = licence.starts_on if runs else today
-        licence.ends_on = year_from(before + timedelta(days=1) if runs else today)
+        licence.ends_on = year_from(before + timedelta(days=1) if runs and before else today)
         licence.state, licence.reminded_days = Licence.State.ACTIVE, None
         licence.save()
         row.activated_at = now
@@ -248,7 +270,7 @@ def _remind(today: date) -> int:
         rows = Licence.objects.select_for_update(skip_locked=True, of=("self",)).to_remind(today)
         found = list(rows.select_related("user__practice").order_by("ends_on", "pk")[:PER_SWEEP])
         for licence in found:
-            left = licence.days_left(today)
+            left = licence.days_left(today) or 0
             # After a pause of the sweep the nearest one alone is sent.
             licence.reminded_days = min(days for days in Licence.REMINDER_DAYS if left <= days)
             licence.save(update_fields=["reminded_days"])

@@ -49,10 +49,12 @@ class LicenceQuerySet(models.QuerySet["Licence"]):
 class Licence(models.Model):
     """The licence of a physician: provisional for 45 days from its creation (day 0), then for a year.
 
-    `ends_on` is the last valid day. `state` is that of the term that runs; a request to renew leaves it.
+    `ends_on` is the last valid day; null while no day is valid, since none of the person's 45 were left for
+    this account. `state` is that of the term that runs; a request to renew leaves it.
     """
 
     class State(models.TextChoices):
+        TO_REQUEST = "to_request", _("À demander")
         PROVISIONAL = "provisional", _("Provisoire")
         REQUESTED = "requested", _("Demandée")
         INVOICED = "invoiced", _("Facturée")
@@ -67,7 +69,7 @@ class Licence(models.Model):
     user = models.OneToOneField(User, models.PROTECT, related_name="licence")
     state = models.CharField(max_length=12, choices=State.choices, default=State.PROVISIONAL)
     starts_on = models.DateField()
-    ends_on = models.DateField(help_text="last valid day")
+    ends_on = models.DateField(null=True, help_text="last valid day; null: none")
     # The nearest end that was told of this term: one of REMINDER_DAYS.
     reminded_days = models.PositiveSmallIntegerField(null=True)
 
@@ -76,6 +78,11 @@ class Licence(models.Model):
     class Meta:
         constraints = [
             models.CheckConstraint(condition=Q(ends_on__gte=F("starts_on")), name="licence_dates"),
+            models.CheckConstraint(
+                condition=Q(ends_on__isnull=False) & ~Q(state="to_request")
+                | Q(ends_on=None, state__in=["to_request", "requested", "invoiced"]),
+                name="licence_without_days_is_asked_for",
+            ),
             models.CheckConstraint(
                 condition=~Q(state="provisional")
                 | Q(
@@ -90,15 +97,18 @@ class Licence(models.Model):
     def __str__(self) -> str:
         return self.get_state_display()
 
-    def days_left(self, today: date) -> int:
-        return (self.ends_on - today).days
+    def days_left(self, today: date) -> int | None:
+        """Until the last valid day; None where nothing counts down."""
+        return None if self.ends_on is None else (self.ends_on - today).days
 
     def standing(self, today: date) -> State:
         """The state as it is today: past the last valid day everything has expired."""
-        return Licence.State(self.state) if self.ends_on >= today else Licence.State.EXPIRED
+        over = self.ends_on is not None and self.ends_on < today
+        return Licence.State.EXPIRED if over else Licence.State(self.state)
 
     def is_ending(self, today: date) -> bool:
-        return 0 <= self.days_left(today) <= self.WARNING_DAYS
+        left = self.days_left(today)
+        return left is not None and 0 <= left <= self.WARNING_DAYS
 
 
 class ProvisionalClaim(models.Model):

@@ -10,7 +10,7 @@ import pytest
 from django.db import IntegrityError, connection, transaction
 from django.utils import timezone
 
-from accounts import emails
+from accounts import audit, emails
 from accounts.access import Forbidden
 from accounts.actions import licences
 from accounts.actions.licences import LicenceRefused
@@ -95,22 +95,173 @@ def test_no_provisional_licence_is_longer_than_45_days() -> None:
         Licence.objects.filter(pk=licence.pk).update(ends_on=START + timedelta(days=46))
 
 
-@pytest.mark.parametrize("number", ["75031498594", "19990116"])
-def test_the_same_number_elsewhere_keeps_the_first_45_days(number: str) -> None:
-    first = doctor(is_active=False, deactivated_at=timezone.now())
-    assert not licences.claim_provisional(
-        licence=first.licence, numbers=["75031498594", "19990116"], by=first, now=at(START)
-    )
-    again = UserFactory()
-    licence = licences.grant_provisional(user=again, by=again, now=later(50))
-    assert licences.claim_provisional(licence=licence, numbers=[number, ""], by=again, now=later(50))
+NUMBERS = ["75031498594", "19990116"]
+
+
+def known(day: int = 0) -> Licence:
+    """The first account of somebody, in some practice, with the numbers typed."""
+    licence = licences.grant_provisional(user=(user := UserFactory()), by=user, now=later(day))
+    assert not licences.claim_provisional(licence=licence, numbers=NUMBERS, by=user, now=later(day))
+    return licence
+
+
+def again(created: int, *, typed: int, numbers: list[str] | None = None) -> Licence:
+    """A second account of the same person, created on one day, its numbers typed on another."""
+    user = UserFactory()
+    licence = licences.grant_provisional(user=user, by=user, now=later(created))
+    licences.claim_provisional(licence=licence, numbers=numbers or NUMBERS, by=user, now=later(typed))
     licence.refresh_from_db()
-    assert (licence.starts_on, licence.ends_on) == (START, START + timedelta(days=45))
-    assert licence.standing(START + timedelta(days=50)) == "expired"
-    event = AuditEvent.objects.get(kind="account:licence:shortened")
-    assert event.subject == again.uuid and number not in str(event.details)
+    return licence
+
+
+@pytest.mark.parametrize("number", NUMBERS)
+@pytest.mark.parametrize(
+    ("created", "typed", "last", "state"),
+    [
+        (0, 0, 45, "provisional"),
+        (20, 20, 45, "provisional"),
+        (20, 45, 45, "provisional"),
+        (45, 45, 45, "provisional"),
+        (20, 46, None, "to_request"),
+        (45, 46, None, "to_request"),
+        (46, 46, None, "to_request"),
+        (50, 60, None, "to_request"),
+    ],
+)
+def test_the_same_number_elsewhere_has_what_is_left_of_the_first_45_days(
+    number: str, created: int, typed: int, last: int | None, state: str
+) -> None:
+    known()
+    licence = again(created, typed=typed, numbers=[number, ""])
+    assert licence.starts_on == START + timedelta(days=created), "never before the account itself"
+    assert licence.ends_on == (None if last is None else START + timedelta(days=last))
+    assert licence.standing(START + timedelta(days=typed)) == state
+    events = AuditEvent.objects.filter(kind="account:licence:shortened")
+    assert {event.subject for event in events} == ({licence.user.uuid} if created else set())
+    assert number not in str([event.details for event in events])
     with pytest.raises(IntegrityError), transaction.atomic():
         ProvisionalClaim.objects.create(number=number, licence=licence, starts_on=START, ends_on=START)
+
+
+def test_a_third_and_a_fourth_account_get_nothing_either() -> None:
+    """Whatever numbers they come with, in whatever order."""
+    user = UserFactory()
+    first = licences.grant_provisional(user=user, by=user, now=later(0))
+    licences.claim_provisional(licence=first, numbers=NUMBERS[:1], by=user, now=later(0))
+    assert again(50, typed=50).state == "to_request"
+    assert again(60, typed=60, numbers=NUMBERS[1:]).state == "to_request", "the number came with the second"
+    assert again(70, typed=70, numbers=["19990215", NUMBERS[0]]).state == "to_request"
+    assert again(80, typed=80, numbers=["19990215"]).state == "to_request"
+
+
+def test_the_days_of_a_number_are_45_also_after_a_year_was_paid() -> None:
+    """A number typed once the licence is active does not bring the year to another account."""
+    first = doctor()
+    licences.activate(request=paid(first), by=staff(), now=later(10))
+    licences.claim_provisional(licence=first.licence, numbers=NUMBERS, by=first, now=later(20))
+    assert again(30, typed=30).ends_on == START + timedelta(days=10 + 45)
+    assert again(60, typed=60).state == "to_request"
+
+
+def test_what_is_left_is_reminded_and_expires_like_any_other() -> None:
+    known()
+    user = again(35, typed=35).user
+    Mail.objects.all().delete()
+    days = []
+    for day in range(35, 50):
+        before = Mail.objects.filter(user=user, kind="licence_reminder").count()
+        licences.sweep(now=later(day))
+        days += [day] * (Mail.objects.filter(user=user, kind="licence_reminder").count() - before)
+    assert days == [35, 38, 44]
+    assert Licence.objects.get(user=user).state == "expired"
+
+
+def test_where_nothing_is_left_somebody_is_told_once_and_nothing_counts_down() -> None:
+    known()
+    user = UserFactory()
+    manager = UserFactory(practice=user.practice, roles=["admin"])
+    licence = licences.grant_provisional(user=user, by=user, now=later(50))
+    for day in (50, 51):
+        licences.claim_provisional(licence=licence, numbers=NUMBERS, by=manager, now=later(day))
+    assert sent("licence_due") == [user, manager]
+    Mail.objects.all().delete()
+    for day in range(50, 120):
+        assert licences.sweep(now=later(day))[1] == 0
+    licence.refresh_from_db()
+    assert not Mail.objects.filter(user=user).exists() and licence.state == "to_request"
+    user.billing_address = BillingAddressFactory(practice=user.practice)
+    user.save()
+    row = paid(user, day=120)
+    licence.refresh_from_db()
+    assert (licence.state, licence.ends_on) == ("invoiced", None)
+    assert licence.standing(START + timedelta(days=120)) == "invoiced"
+    assert licences.activate(request=row, by=staff(), now=later(121)).state == "active"
+
+
+def test_a_request_under_way_goes_on_when_its_days_are_found_used_up() -> None:
+    known()
+    user = doctor()
+    Licence.objects.filter(user=user).update(
+        starts_on=START + timedelta(days=50), ends_on=START + timedelta(days=95)
+    )
+    asked(user, day=51)
+    licences.claim_provisional(licence=user.licence, numbers=NUMBERS, by=user, now=later(52))
+    licence = Licence.objects.get(user=user)
+    assert (licence.state, licence.ends_on) == ("requested", None)
+    assert sent("licence_due") == []
+
+
+def test_a_licence_that_ran_and_ended_stays_as_it_was() -> None:
+    known()
+    licence = again(20, typed=20, numbers=["19990215"])
+    licences.claim_provisional(licence=licence, numbers=NUMBERS, by=licence.user, now=later(70))
+    assert Licence.objects.get(pk=licence.pk).ends_on == START + timedelta(days=65)
+
+
+@pytest.mark.parametrize(
+    "facts",
+    [
+        {"state": "to_request"},
+        {"state": "provisional", "ends_on": None},
+        {"state": "active", "ends_on": None},
+        {"state": "expired", "ends_on": None},
+    ],
+)
+def test_only_a_licence_that_is_asked_for_has_no_last_day(facts: dict[str, object]) -> None:
+    licence = doctor().licence
+    with pytest.raises(IntegrityError, match="licence_without_days"), transaction.atomic():
+        Licence.objects.filter(pk=licence.pk).update(**facts)
+
+
+def test_licences_of_before_that_ended_before_they_began_are_to_be_asked_for() -> None:
+    """The statement of the migration, over what the earlier rule left."""
+    repair = import_module("accounts.migrations.0008_licence_without_days").REPAIR
+    started = {"used_up": 0, "asked": 0, "left": 20, "never_shortened": 0}
+    ends = {"used_up": 45, "asked": 45, "left": 65, "never_shortened": 45}
+    users = {}
+    for name in started:
+        users[name] = user = UserFactory()
+        User.objects.filter(pk=user.pk).update(created_at=later(60))
+        state = "requested" if name == "asked" else "provisional"
+        Licence.objects.create(
+            user=user, state=state, starts_on=START + timedelta(days=started[name]),
+            ends_on=START + timedelta(days=ends[name]),
+        )  # fmt: skip
+        with transaction.atomic():
+            if name != "never_shortened":
+                audit.record("account:licence:shortened", actor=user, subject=user)
+    with connection.cursor() as cursor:
+        for _again in range(2):
+            cursor.execute(repair)
+    rows = {name: Licence.objects.get(user=user) for name, user in users.items()}
+    found = {name: (row.state, row.starts_on, row.ends_on) for name, row in rows.items()}
+    day = START + timedelta(days=60)
+    assert found == {
+        "used_up": ("to_request", day, None),
+        "asked": ("requested", day, None),
+        "left": ("provisional", day, START + timedelta(days=65)),
+        "never_shortened": ("provisional", START, START + timedelta(days=45)),
+    }
 
 
 def test_an_active_licence_is_not_shortened() -> None:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from datetime import timedelta
 
 import pytest
 from django.urls import reverse
 from django.utils import timezone
 
+from accounts import emails
 from accounts.actions import licences
-from accounts.models import AuditEvent, Licence, LicenceRequest, ProvisionalClaim, User
+from accounts.models import AuditEvent, Licence, LicenceRequest, Mail, ProvisionalClaim, User
 from medisetup.checklist import checklist
+from medisetup.readiness import states_of
 from tests.accounts.factories import UserFactory
 from tests.cast import licence_at, ready_doctor
 from tests.practitioners.factories import PractitionerFactory
@@ -100,12 +103,59 @@ def test_the_same_person_in_a_second_practice_gets_no_second_45_days(signed_in) 
     licences.grant_provisional(user=second, by=second, now=timezone.now())
     client = signed_in(second)
     client.post(reverse("practitioners:general", args=[second.uuid]), answers(nihii="1-99902-15-004"))
-    assert Licence.objects.get(user=second).standing(timezone.localdate()) == "expired"
+    assert Licence.objects.get(user=second).standing(timezone.localdate()) == "to_request"
     page = client.get(url(second)).content.decode()
-    assert "déjà reçu 45 jours" in page and first.practice.name not in page
+    assert "avec un autre de vos comptes" in page and first.practice.name not in page
     assert set(ProvisionalClaim.objects.values_list("number", flat=True)) == {
         "75031498594", "19990116", "19990215",
     }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("ago", "title", "state"),
+    [
+        (50, "Demandez la licence", "todo"),
+        (20, "Licence provisoire : encore 25 jours", "todo"),
+        (35, "Licence provisoire : encore 10 jours", "problem"),
+    ],
+)
+def test_whoever_manages_the_second_account_reads_nothing_of_the_first(
+    signed_in, ago: int, title: str, state: str
+) -> None:
+    """Page, journal, mails and board say what the licence is, not why."""
+    first = PractitionerFactory(blank=True).user
+    licences.grant_provisional(user=first, by=first, now=timezone.now() - timedelta(days=ago))
+    signed_in(first).post(reverse("practitioners:general", args=[first.uuid]), answers())
+    second = PractitionerFactory(blank=True).user
+    licences.grant_provisional(user=second, by=second, now=timezone.now())
+    admin = UserFactory(practice=second.practice, roles=["admin"])
+    client = signed_in(admin)
+    said = client.post(reverse("practitioners:general", args=[second.uuid]), answers(), follow=True)
+    pages = [said, client.get(url(second)), client.get(reverse("journal"))]
+    pages += [client.get(reverse("people")), client.get(reverse("person", args=[second.uuid]))]
+    texts = [page.content.decode() for page in pages]
+    assert title in texts[1] and title in texts[4]
+    mails = [emails.open_content(mail) for mail in Mail.objects.filter(user=admin)]
+    texts += [part for mail in mails for part in (mail.subject, mail.text, mail.html)]
+    for text in texts:
+        assert not re.search("autre compte|autre de vos|déjà|already|raccourci|45 jours avec", text)
+        assert first.practice.name not in text
+    assert states_of([second.pk])[second.pk]["licence"] == state
+    assert "avec un autre de vos comptes" in signed_in(second).get(url(second)).content.decode()
+
+
+def test_a_licence_to_request_is_asked_for_like_any_other(signed_in) -> None:
+    user = doctor()
+    manager = UserFactory(practice=user.practice, roles=["admin"])
+    Licence.objects.filter(user=user).update(state="to_request", ends_on=None)
+    client = signed_in(manager)
+    assert "Demander la licence d" in client.get(url(user)).content.decode()
+    client.post(url(user))
+    page = client.get(url(user)).content.decode()
+    assert "La licence est demandée" in page and "année est demandée" in page
+    assert states_of([user.pk])[user.pk]["licence"] == "waiting"
+    staff = signed_in(UserFactory(is_staff=True)).get("/platform/licences/").content.decode()
+    assert user.get_full_name() in staff and "jusqu" not in staff
 
 
 def test_whoever_becomes_a_physician_gets_a_licence_then(signed_in) -> None:
