@@ -31,6 +31,7 @@ class Capability(StrEnum):
     DEACTIVATE_USER = "deactivate_user"
     SEE_PRACTICE_READINESS = "see_practice_readiness"
     MANAGE_BILLING_ADDRESSES = "manage_billing_addresses"
+    EDIT_PRACTICE = "edit_practice"
     REQUEST_LICENCE = "request_licence"
     RESET_KEY = "reset_key"
     SEE_JOURNAL = "see_journal"
@@ -44,7 +45,7 @@ class Capability(StrEnum):
 STAFF = frozenset({Capability.SEE_PLATFORM, Capability.ACTIVATE_LICENCE, Capability.END_SESSIONS})
 OF_A_PRACTICE = frozenset(Capability) - STAFF
 ADMINISTRATORS_ONLY = {Capability.ASSIGN_USER_MANAGER, Capability.ASSIGN_ADMIN, Capability.RESET_KEY}
-ADMINISTRATORS_ONLY |= {Capability.SEE_WHOLE_JOURNAL}
+ADMINISTRATORS_ONLY |= {Capability.SEE_WHOLE_JOURNAL, Capability.EDIT_PRACTICE}
 MANAGER = OF_A_PRACTICE - ADMINISTRATORS_ONLY
 MATRIX: dict[str, frozenset[Capability]] = {
     Role.ADMIN: OF_A_PRACTICE,
@@ -145,3 +146,15 @@ def assignable_roles(actor: User) -> frozenset[str]:
 def billing_addresses(actor: User) -> QuerySet[BillingAddress]:
     """Addresses that the actor may choose for somebody of the own practice."""
     return BillingAddress.objects.filter(practice=actor.practice).order_by("name", "pk")
+
+
+def billing_address_or_404(actor: User, uuid: UUID) -> BillingAddress:
+    """An address that the actor may correct or remove; another practice's is like a missing one.
+
+    Raises `Forbidden`.
+    """
+    require(actor, Capability.MANAGE_BILLING_ADDRESSES)
+    address = billing_addresses(actor).filter(uuid=uuid).first()
+    if address is None:
+        raise Http404
+    return address

@@ -17,7 +17,7 @@ GROUPS: dict[str, tuple[str, ...]] = {
         "account:email:",
         "account:reminder:",
     ),
-    "sections": ("section:", "practitioner:", "billing:"),
+    "sections": ("section:", "practitioner:", "billing:", "account:practice:"),
     "licences": ("account:licence:", "account:address:"),
     "sessions": ("account:session:", "account:password:", "account:access:", "account:factor:"),
     "keys": ("account:key:",),

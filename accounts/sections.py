@@ -1,14 +1,13 @@
 """The one base of all tabs: a section is one form, one view, one URL, one button, one transaction.
 
 A section subclasses `SectionForm` (fields, `initial_for`) and `SectionView[ItsForm]` (names, template,
-action).
+action). A page over a row of the practice subclasses `VersionedForm` and `VersionedView[ItsForm]`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any, ClassVar, Generic, TypeVar
-from uuid import UUID
 
 from django import forms
 from django.contrib import messages
@@ -24,7 +23,7 @@ from django.views import View
 
 from accounts import kept
 from accounts.access import Forbidden, subject_or_404
-from accounts.actions.sections import StaleSection
+from accounts.actions.sections import Stale
 from accounts.fields import JudgedField
 from accounts.forms.declared import choices_of, hide_optional, warn
 from accounts.models import SectionReview, User
@@ -64,13 +63,45 @@ class PrefillableForm(forms.Form):
             self.add_error(name, str(message))
 
 
-class SectionForm(PrefillableForm):
+class VersionedForm(forms.Form):
     """Validates and nothing else. `version` makes a stale save visible instead of overwriting."""
+
+    version = forms.IntegerField(widget=forms.HiddenInput, min_value=0)
+
+    def values(self) -> dict[str, Any]:
+        """The cleaned values for the action: all fields but the version."""
+        return {name: value for name, value in self.cleaned_data.items() if name != "version"}
+
+    @classmethod
+    def secret_fields(cls) -> frozenset[str]:
+        """Fields whose value is never kept for later: passwords and files."""
+        widgets = {name: field.widget for name, field in cls.base_fields.items()}
+        secret = (forms.PasswordInput, forms.FileInput)
+        return frozenset(name for name, widget in widgets.items() if isinstance(widget, secret))
+
+    def repeats_what_is_stored(self) -> bool:
+        """A second click on the same button, or somebody else saved the very same."""
+        return not [name for name in self.changed_data if name != "version"]
+
+    def comparison(self) -> list[dict[str, Any]]:
+        """For the page of a conflict: label, what was typed, what is stored now, both in words."""
+        return [
+            {
+                "label": self[name].label,
+                "typed": in_words(self.fields[name], self[name].data),
+                "stored": in_words(self.fields[name], self[name].initial),
+            }
+            for name in self.changed_data
+            if name != "version" and not isinstance(self.fields[name].widget, forms.PasswordInput)
+        ]
+
+
+class SectionForm(PrefillableForm, VersionedForm):
+    """What one section of somebody holds, as the actor may see it."""
 
     section: ClassVar[str]
     # Asked of everybody: without them there is nothing to pre-fill.
     ALWAYS: ClassVar[frozenset[str]] = frozenset({"version"})
-    version = forms.IntegerField(widget=forms.HiddenInput, min_value=0)
 
     def __init__(self, *args: Any, subject: User, actor: User, **kwargs: Any) -> None:
         self.subject, self.actor = subject, actor
@@ -110,48 +141,96 @@ class SectionForm(PrefillableForm):
             if not (bound.form.is_bound and bound.name in bound.form.changed_data):
                 warn(bound, sentence)
 
-    def values(self) -> dict[str, Any]:
-        """The cleaned values for the action: all fields but the version."""
-        return {name: value for name, value in self.cleaned_data.items() if name != "version"}
 
-    @classmethod
-    def secret_fields(cls) -> frozenset[str]:
-        """Fields whose value is never kept for later: passwords and files."""
-        widgets = {name: field.widget for name, field in cls.base_fields.items()}
-        secret = (forms.PasswordInput, forms.FileInput)
-        return frozenset(name for name, widget in widgets.items() if isinstance(widget, secret))
-
-    def repeats_what_is_stored(self) -> bool:
-        """A second click on the same button, or somebody else saved the very same."""
-        return not [name for name in self.changed_data if name != "version"]
-
-    def comparison(self) -> list[dict[str, Any]]:
-        """For the page of a conflict: label, what was typed, what is stored now, both in words."""
-        return [
-            {
-                "label": self[name].label,
-                "typed": in_words(self.fields[name], self[name].data),
-                "stored": in_words(self.fields[name], self[name].initial),
-            }
-            for name in self.changed_data
-            if name != "version" and not isinstance(self.fields[name].widget, forms.PasswordInput)
-        ]
-
-
+VersionedT = TypeVar("VersionedT", bound=VersionedForm)
 FormT = TypeVar("FormT", bound=SectionForm)
 
 
-class SectionView(View, Generic[FormT]):
-    """GET shows the form; POST validates, calls the action, goes back to the checklist.
+class VersionedView(View, Generic[VersionedT]):
+    """GET shows the form; POST validates, calls the action, goes on. 409 when it changed meanwhile."""
+
+    request: SignedRequest
+    template_name: ClassVar[str]
+    title: ClassVar[str | Promise]
+    button: ClassVar[str | Promise]
+
+    def form(self, data: Any = None, files: Any = None) -> VersionedT:
+        """The form over what is stored now."""
+        raise AssertionError(f"{type(self).__name__} defines no form")
+
+    def get(self, request: SignedRequest, *_args: Any, **_places: Any) -> HttpResponse:
+        typed = kept.give_back(request, owner=request.user.uuid)
+        return self.restored(typed) if typed else self.page(self.form())
+
+    def restored(self, typed: QueryDict) -> HttpResponse:
+        """The form as it was when the session ended or a password was asked for."""
+        return self.page(
+            self.form(typed, MultiValueDict()),
+            restored=True,
+            restored_title=_("Votre saisie a été gardée"),
+            restored_text=_(
+                "Vérifiez-la et envoyez-la de nouveau. Mots de passe et fichiers sont à redonner."
+            ),
+        )
+
+    def needs_second_proof(self, form: VersionedT) -> bool:
+        """Whether this save asks for a password given in the last ten minutes (security SR-14)."""
+        return False
+
+    def post(self, request: SignedRequest, *_args: Any, **_places: Any) -> HttpResponse:
+        form = self.form(request.POST, request.FILES)
+        if not form.is_valid():
+            return self.page(form, status=422)
+        if self.needs_second_proof(form) and not proved_recently(request):
+            return ask_second_proof(request, secret=form.secret_fields())
+        try:
+            self.save(form)
+        except Stale as stale:
+            return self.conflict(form, stale.version)
+        return (form.errors and self.page(form, status=422)) or self.done()
+
+    def save(self, form: VersionedT) -> None:
+        """Call the action. What it refuses for a field goes to `form.add_error`."""
+        raise AssertionError(f"{type(self).__name__} saves nothing")
+
+    def done(self) -> HttpResponse:
+        messages.success(self.request, _("« %(section)s » est enregistré.") % {"section": self.title})
+        return redirect(self.done_url())
+
+    def done_url(self) -> str:
+        raise AssertionError(f"{type(self).__name__} leads nowhere")
+
+    def conflict(self, form: VersionedT, version: int) -> HttpResponse:
+        fresh = self.form(self.request.POST, self.request.FILES)
+        if fresh.repeats_what_is_stored():
+            return self.done()
+        posted = self.request.POST.copy()
+        posted["version"] = str(version)
+        fresh.data = posted
+        fresh.is_valid()
+        return self.page(fresh, status=409, conflict=True, comparison=fresh.comparison())
+
+    def page(self, form: VersionedT, *, status: int = 200, **extra: Any) -> HttpResponse:
+        context = self.common(form) | self.context(form)
+        return render(self.request, self.template_name, context | extra, status=status)
+
+    def common(self, form: VersionedT) -> dict[str, Any]:
+        """What every page of this kind needs."""
+        return {"form": form, "title": self.title, "button": self.button}
+
+    def context(self, form: VersionedT) -> dict[str, Any]:
+        """What the own template needs beyond the common part."""
+        return {}
+
+
+class SectionView(VersionedView[FormT], Generic[FormT]):
+    """A section of somebody; a save goes back to the checklist.
 
     404 when the subject is not visible, 403 without the right, 409 when the section changed meanwhile.
     """
 
-    request: SignedRequest
     form_class: type[FormT]
     template_name: ClassVar[str] = "sections/section.html"
-    title: ClassVar[str | Promise]
-    button: ClassVar[str | Promise]
     # Only the owner may post; others see the state and no form (rules 4.6).
     owner_only: ClassVar[bool] = False
     action: ClassVar[Callable[..., Any]]
@@ -169,38 +248,10 @@ class SectionView(View, Generic[FormT]):
     def form(self, data: Any = None, files: Any = None) -> FormT:
         return self.form_class(data, files, subject=self.subject, actor=self.request.user)
 
-    def get(self, request: SignedRequest, uuid: UUID) -> HttpResponse:
-        typed = kept.give_back(request, owner=request.user.uuid)
-        return self.restored(typed) if typed else self.page(self.form())
-
-    def restored(self, typed: QueryDict) -> HttpResponse:
-        """The form as it was when the session ended or a password was asked for."""
-        return self.page(
-            self.form(typed, MultiValueDict()),
-            restored=True,
-            restored_title=_("Votre saisie a été gardée"),
-            restored_text=_(
-                "Vérifiez-la et envoyez-la de nouveau. Mots de passe et fichiers sont à redonner."
-            ),
-        )
-
-    def needs_second_proof(self, form: FormT) -> bool:
-        """Whether this save asks for a password given in the last ten minutes (security SR-14)."""
-        return False
-
-    def post(self, request: SignedRequest, uuid: UUID) -> HttpResponse:
+    def post(self, request: SignedRequest, *_args: Any, **_places: Any) -> HttpResponse:
         if self.owner_only and not self.is_owner:
             raise Forbidden(self.form_class.section)
-        form = self.form(request.POST, request.FILES)
-        if not form.is_valid():
-            return self.page(form, status=422)
-        if self.needs_second_proof(form) and not proved_recently(request):
-            return ask_second_proof(request, secret=form.secret_fields())
-        try:
-            self.save(form)
-        except StaleSection as stale:
-            return self.conflict(form, stale.review)
-        return (form.errors and self.page(form, status=422)) or self.done()
+        return super().post(request)
 
     def save(self, form: FormT) -> None:
         """Call the section's action. What it refuses for a field goes to `form.add_error`."""
@@ -213,40 +264,22 @@ class SectionView(View, Generic[FormT]):
         )
 
     def done(self) -> HttpResponse:
-        messages.success(self.request, _("« %(section)s » est enregistré.") % {"section": self.title})
+        answer = super().done()
         for bound, sentence in self.form().warnings():
             named = _("%(field)s : %(sentence)s") % {"field": bound.label, "sentence": sentence}
             messages.warning(self.request, named)
-        return redirect(self.done_url())
+        return answer
 
     def done_url(self) -> str:
         return reverse("home") if self.is_owner else reverse("person", args=[self.subject.uuid])
 
-    def conflict(self, form: FormT, review: SectionReview) -> HttpResponse:
-        fresh = self.form(self.request.POST, self.request.FILES)
-        if fresh.repeats_what_is_stored():
-            return self.done()
-        posted = self.request.POST.copy()
-        posted["version"] = str(review.version)
-        fresh.data = posted
-        fresh.is_valid()
-        return self.page(fresh, status=409, conflict=True, comparison=fresh.comparison())
-
-    def page(self, form: FormT, *, status: int = 200, **extra: Any) -> HttpResponse:
+    def common(self, form: FormT) -> dict[str, Any]:
         review = form.review
         form.point_out()
-        context = {
-            "form": form,
+        return super().common(form) | {
             "subject": self.subject,
             "is_owner": self.is_owner,
-            "title": self.title,
-            "button": self.button,
             "section": form.section,
             "review": review if review and review.to_review() else None,
             "may_edit": self.is_owner or not self.owner_only,
-        } | self.context(form)
-        return render(self.request, self.template_name, context | extra, status=status)
-
-    def context(self, form: FormT) -> dict[str, Any]:
-        """What the section's own template needs beyond the common part."""
-        return {}
+        }

@@ -2,7 +2,7 @@
 
 from django.urls import include, path
 
-from accounts.views import access, account, factor, invitations, keys
+from accounts.views import access, account, billing_addresses, factor, invitations, keys
 
 people = [
     path("signin/own-password/", account.own_password, name="own_password"),
@@ -13,6 +13,19 @@ people = [
     path("people/<uuid:uuid>/invitation/revoke/", access.revoke_invitation, name="revoke_invitation"),
     path("people/<uuid:uuid>/deactivate/", access.deactivate, name="deactivate"),
     path("people/<uuid:uuid>/reactivate/", access.reactivate, name="reactivate"),
+    path(
+        "practice/billing-addresses/new/", billing_addresses.NewAddress.as_view(), name="new_billing_address"
+    ),
+    path(
+        "practice/billing-addresses/<uuid:billing_address>/",
+        billing_addresses.Address.as_view(),
+        name="billing_address",
+    ),
+    path(
+        "practice/billing-addresses/<uuid:billing_address>/remove/",
+        billing_addresses.remove,
+        name="remove_billing_address",
+    ),
     path("factor/", factor.overview, name="factor"),
     path("factor/codes/", factor.codes, name="factor_codes"),
     path("factor/prove/", factor.prove, name="factor_prove"),

@@ -196,9 +196,10 @@ def activate(request: SignedRequest, uuid: UUID) -> HttpResponse:
     except LicenceRefused as refused:
         messages.warning(request, str(REFUSED[refused.key]))
         return redirect("billing:licence_request", uuid=subject.uuid)
+    last = active.ends_on and date_format(active.ends_on, "DATE_FORMAT")
     messages.success(
         request,
         _("La licence de %(name)s est active jusqu'au %(day)s inclus.")
-        % {"name": subject.get_full_name(), "day": date_format(active.ends_on, "DATE_FORMAT")},
+        % {"name": subject.get_full_name(), "day": last},
     )
     return redirect("billing:licence_queue")

@@ -26,7 +26,6 @@ GENERAL = (
     "profession", "civility", "title", "other_languages", "ssin", "nihii", "speciality", "training_status",
     "company_name",
 )  # fmt: skip
-NO_HOUSE: dict[str, Any] = {"house_contact_ssin": "", "house_nihii": "", "house_contact": None}
 SYSTEM = "takeover"
 
 
@@ -89,7 +88,7 @@ def _copy_general(user: User, first: User, mine: Practitioner, theirs: Practitio
     version = section_version(user, "practitioner/general")
     save_general(
         user=user, by=user, version=version, now=now, language=user.language, last_name=first.last_name,
-        first_name=first.first_name or user.first_name, **values, **NO_HOUSE,
+        first_name=first.first_name or user.first_name, **values, **Practitioner.NO_HOUSE,
     )  # fmt: skip
 
 

@@ -12,7 +12,7 @@ from django.utils.timezone import localtime
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
-from accounts.models import AuditEvent, HubRegion, PersonalKey, Role
+from accounts.models import AuditEvent, HubRegion, PersonalKey, Practice, Role
 from billing.models import BicSource, FinancialSettings
 from ehealth import words as said
 from ehealth.models import EdmgRegistration, Mutuality, PlatformCheck
@@ -56,7 +56,10 @@ KINDS: dict[str, str | Promise] = {
     "billing:data:taken_over": _("Données reprises dans un autre compte"),
     "billing:data:refused": _("Reprise de données refusée"),
     "account:invitation:revoked": _("Invitation annulée"),
+    "account:practice:changed": _("Nom ou type du cabinet changé"),
     "account:address:created": _("Adresse de facturation créée"),
+    "account:address:changed": _("Adresse de facturation corrigée"),
+    "account:address:removed": _("Adresse de facturation supprimée"),
     "account:licence:created": _("Licence provisoire donnée"),
     "account:licence:shortened": _("Dernier jour de la licence provisoire adapté"),
     "account:licence:requested": _("Licence d'un an demandée"),
@@ -220,14 +223,15 @@ SESSION_ENDS = {
     "disconnected": _("Trousseau déconnecté"),
     "unticked": _("Récupération automatique décochée"),
 }
-# Details that hold (before, after); those of a saved section all do.
+# Details that hold (before, after); those of these kinds all do.
+SAVED = ("section:", "account:practice:", "account:address:")
 PAIRS = ("login", "email", "nihii", "iban", "ends_on", "fingerprint")
 CHOICES: dict[str, Any] = {
     "role": Role.choices,
     "hub_region": HubRegion.choices,
     "civility": Practitioner.Civility.choices,
     "training_status": Practitioner.TrainingStatus.choices,
-    "type": Address.Type.choices,
+    "type": [*Address.Type.choices, *Practice.Type.choices],
     "convention": FinancialSettings.Convention.choices,
     "bic_source": BicSource.choices,
     "mutuality": Mutuality.choices,
@@ -318,7 +322,7 @@ def details(event: AuditEvent) -> list[dict[str, str]]:
     entries = []
     for name, stored in event.details.items():
         pair = isinstance(stored, list) and len(stored) == 2
-        if pair and (event.kind.startswith("section:") or name in PAIRS):
+        if pair and (event.kind.startswith(SAVED) or name in PAIRS):
             before, after = (value(name, item) for item in stored)
             # An address whose other parts changed is named by what stayed.
             before = "" if before == after else before

@@ -55,6 +55,8 @@ def links(request: SignedRequest) -> list[dict[str, Any]]:
     can = capabilities(request.user)
     if Capability.SEE_PRACTICE_READINESS in can:
         entries.append((reverse("people"), _("Utilisateurs"), "people"))
+    if Capability.MANAGE_BILLING_ADDRESSES in can:
+        entries.append((reverse("practitioners:practice"), _("Mon cabinet"), "home"))
     if Capability.SEE_JOURNAL in can:
         entries.append((reverse("journal"), _("Journal"), "clock"))
     if Capability.SEE_PLATFORM in can:

@@ -34,7 +34,7 @@ from django.db.models import (
 from django.db.models.functions import Now, TruncDate
 from django.utils.translation import gettext_lazy as _
 
-from accounts.models import Licence, PersonalKey, RoleGrant, SectionReview, User
+from accounts.models import Licence, PersonalKey, Practice, RoleGrant, SectionReview, User
 from billing.models import FinancialSettings, able_to_supervise
 from ehealth.models import EdmgRegistration, Keystore, Mailbox, Mutuality
 from medisetup.item import BLOCKING, COLLEAGUE, DONE, NOT_APPLICABLE, OWNER, RECOMMENDED, Item
@@ -70,7 +70,9 @@ TRAINEE = Practitioner.TrainingStatus.TRAINEE
 CAREGIVER = practitioner(isnull=False) & ~practitioner(profession__in=[*NOT_CAREGIVERS, HOUSE])
 IS_PHYSICIAN = practitioner(profession=PHYSICIAN)
 IS_TRAINEE = practitioner(profession=PHYSICIAN, training_status=TRAINEE)
-IS_HOUSE = practitioner(profession=HOUSE)
+HOUSE_ACCOUNT = practitioner(profession=HOUSE)
+FLAT_RATE = Q(practice__type=Practice.Type.FLAT_RATE_HOUSE)
+IS_HOUSE = HOUSE_ACCOUNT & FLAT_RATE
 # INAMI competence codes 001–008: the only ones that may register for the eDMG.
 IS_GP = practitioner(profession=PHYSICIAN, nihii__regex=r"00[1-8]$")
 ACTIVE_KEY = of_user(PersonalKey, state=PersonalKey.State.ACTIVE)
@@ -141,8 +143,10 @@ def practice_items() -> list[Item]:
             _("Compléter les informations générales"),
             _("Attestations, lettres, prescriptions au bon nom"),
             "practitioners:general",
-            applies=CAREGIVER,
-            done=filled("practitioner__", "civility", "ssin")
+            # The account of a house in a practice that is none any more: another profession is asked.
+            applies=CAREGIVER | HOUSE_ACCOUNT & ~FLAT_RATE,
+            done=~HOUSE_ACCOUNT
+            & filled("practitioner__", "civility", "ssin")
             & filled("", "last_name", "first_name", "language")
             & (~practitioner(profession__in=with_number) | filled("practitioner__", "nihii"))
             & (~IS_PHYSICIAN | filled("practitioner__", "speciality")),

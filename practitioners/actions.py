@@ -14,12 +14,14 @@ from accounts import audit, emails, identifiers
 from accounts.access import Capability, capabilities
 from accounts.actions import licences
 from accounts.actions.people import create_user
-from accounts.actions.sections import Change, begin_prefilled, section_change
+from accounts.actions.practices import change_practice, hold_practice
+from accounts.actions.sections import Change, begin_prefilled, section_change, section_version
 from accounts.models import Practice, User
 from practitioners.models import Address, Practitioner, Telecom
-from practitioners.reference import professions
+from practitioners.reference import HOUSE, professions
 
 PERSON_FIELDS = ("last_name", "first_name", "language")
+GENERAL = "practitioner/general"
 ADDRESS_FIELDS = ("type", "description", "street", "number", "box", "postcode", "city", "country")
 
 
@@ -75,19 +77,21 @@ def create_person(
     return user
 
 
+@transaction.atomic
 def save_general(
     *, user: User, by: User, version: int, now: datetime, nihii_reason: str = "", **values: Any
 ) -> None:
     """« Modifier l'intervenant », first tab. `values` are the form's fields, canonical; `nihii_reason`: why
     the INAMI number becomes another person's.
 
-    Raises `NihiiTaken`, `IdentityFixed`, `StaleSection`.
+    What belongs to a house is kept in a flat-rate house only (rules 4.2), as the practice is now. Raises
+    `NihiiTaken`, `IdentityFixed`, `StaleSection`.
     """
     person = {name: values.pop(name) for name in PERSON_FIELDS}
+    if values.get("profession") == HOUSE and hold_practice(user).type != Practice.Type.FLAT_RATE_HOUSE:
+        values |= Practitioner.NO_HOUSE
     try:
-        with section_change(
-            user=user, section="practitioner/general", by=by, version=version, now=now
-        ) as change:
+        with section_change(user=user, section=GENERAL, by=by, version=version, now=now) as change:
             row = Practitioner.objects.select_for_update().filter(user=user).first()
             row = row or Practitioner(user=user, practice=user.practice)
             _note_identity(row, values["nihii"], reason=nihii_reason, by=by, now=now)
@@ -130,6 +134,33 @@ def follow_licence(row: Practitioner, *, by: User, now: datetime) -> None:
     licence = licences.grant_provisional(user=row.user, by=by, now=now)
     identity = identifiers.nihii_identity(row.nihii) if row.nihii else ""
     licences.claim_provisional(licence=licence, numbers=[row.ssin, identity], by=by, now=now)
+
+
+def save_practice(*, by: User, version: int, now: datetime, name: str, type: str) -> None:
+    """« Modifier le cabinet ». Outside the flat rate there is no house: what its accounts hold of one is
+    emptied, for their owners to check, and readiness asks another profession. Raises `Forbidden`, `Stale`.
+    """
+    with transaction.atomic():
+        practice = change_practice(by=by, version=version, now=now, name=name, type=type)
+        if type != Practice.Type.FLAT_RATE_HOUSE:
+            for row in houses(practice):
+                _empty_house(row, by=by, now=now)
+
+
+def houses(practice: Practice) -> list[Practitioner]:
+    """The accounts that stand for the practice as a flat-rate house, closed ones included."""
+    rows = Practitioner.objects.filter(practice=practice, profession=HOUSE)
+    return list(rows.select_related("user").order_by("user__last_name", "user_id"))
+
+
+def _empty_house(row: Practitioner, *, by: User, now: datetime) -> None:
+    if all(getattr(row, name) == empty for name, empty in Practitioner.NO_HOUSE.items()):
+        return
+    # Held, so that no other save of the section comes in between.
+    User.objects.get_queryset().select_for_update().get(pk=row.user_id)
+    version = section_version(row.user, GENERAL)
+    with section_change(user=row.user, section=GENERAL, by=by, version=version, now=now) as change:
+        change.apply(row, Practitioner.NO_HOUSE)
 
 
 def save_addresses(

@@ -43,6 +43,10 @@ REASON_MISSING = gettext_lazy(
     "Les 8 premiers chiffres du numéro INAMI désignent une personne et ne changent jamais. "
     "Dites pourquoi vous les remplacez, ou remettez l'ancien numéro."
 )
+NO_HOUSE_ANY_MORE = gettext_lazy(
+    "Le cabinet n'est plus une maison médicale au forfait : choisissez la profession de ce compte, "
+    "ou demandez de le désactiver."
+)
 UNUSUAL_AGE = gettext_lazy(
     "D'après le numéro national, la personne a moins de 21 ans ou plus de 100 ans. Vérifiez-le."
 )
@@ -246,6 +250,8 @@ class GeneralForm(SectionForm):
             name: self.initial.get(name) or "" for name in ("ssin", "nihii", "speciality", "profession")
         }
         found = []
+        if stored["profession"] == HOUSE and not self.house_possible:
+            found.append((self["profession"], str(NO_HOUSE_ANY_MORE)))
         if stored["ssin"] and identifiers.ssin_age_is_unusual(stored["ssin"], today=timezone.localdate()):
             found.append((self["ssin"], str(UNUSUAL_AGE)))
         if stored["nihii"] and stored["profession"] == PHYSICIAN:

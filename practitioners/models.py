@@ -45,6 +45,9 @@ class Practitioner(models.Model):
     house_contact = models.ForeignKey(User, models.PROTECT, null=True, blank=True, related_name="+")
     guard_post = models.CharField(_("Poste de garde"), max_length=120, blank=True)
 
+    # What belongs to the account of a flat-rate house alone, empty.
+    NO_HOUSE: dict[str, Any] = {"house_contact_ssin": "", "house_nihii": "", "house_contact": None}
+
     class Meta:
         constraints = [
             models.UniqueConstraint(

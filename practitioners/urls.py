@@ -1,9 +1,10 @@
 from django.urls import path
 
-from practitioners import import_pages, views
+from practitioners import import_pages, practice_pages, views
 
 app_name = "practitioners"
 urlpatterns = [
+    path("practice/", practice_pages.PracticePage.as_view(), name="practice"),
     path("people/new/", views.new_person, name="new"),
     path("people/import/", import_pages.import_people, name="import"),
     path("people/import/template/<str:kind>/", import_pages.import_template, name="import_template"),

@@ -18,7 +18,7 @@ from django.utils import timezone
 
 from accounts import audit
 from accounts.actions import factor, invitations, licences
-from accounts.models import KeyReset, Licence, PersonalKey, SectionReview, User
+from accounts.models import KeyReset, Licence, PersonalKey, Practice, SectionReview, User
 from accounts.signin import reset_link
 from billing.bank import BankAccount
 from billing.models import AssistantsAccount
@@ -49,7 +49,7 @@ SECTIONS = (
 )
 OWN = ("home", "help", "ehealth:mailbox", "accounts:key", "account_reauthenticate", "account_logout")
 KEY = ("backup", "import", "rotate", "revoke", "lost", "prepared", "session")
-MANAGERS = ("people", "practitioners:new", "journal")
+MANAGERS = ("people", "practitioners:new", "practitioners:practice", "journal")
 STRANGERS = ("account_login", "account_reset_password", "account_reset_password_done")
 
 
@@ -402,6 +402,21 @@ def end_of_training(manager: User) -> Iterator[Visit]:
     yield Visit("supervisor", senior.user, reverse(name, args=[senior.user.uuid]))
 
 
+def practice_pages(manager: User) -> Iterator[Visit]:
+    """A practice of a few addresses, one in use; a house, before and after it leaves the flat rate."""
+    page, name = reverse("practitioners:practice"), "accounts:billing_address"
+    user = ready_doctor(user__practice=manager.practice)
+    free = BillingAddressFactory(practice=manager.practice, bce="0100000169")
+    yield Visit("manager", manager, reverse("accounts:new_billing_address"))
+    yield Visit("address in use", manager, reverse(name, args=[user.billing_address.uuid]))
+    yield Visit("address of nobody", manager, reverse(name, args=[free.uuid]))
+    admin = house()
+    yield Visit("flat rate", admin, page)
+    Practice.objects.filter(pk=admin.practice_id).update(type=Practice.Type.GROUP)
+    yield Visit("no flat rate any more", admin, page)
+    yield Visit("no flat rate any more", admin, reverse("practitioners:general", args=[admin.uuid]))
+
+
 def licence_pages(admin: User) -> Iterator[Visit]:
     """A licence on its important days, and the requests as staff sees them."""
     staff, today = UserFactory(is_staff=True), timezone.localdate()
@@ -411,6 +426,12 @@ def licence_pages(admin: User) -> Iterator[Visit]:
         Licence.objects.filter(user=user).update(starts_on=start, ends_on=start + timedelta(days=45))
         yield Visit(f"licence day {age}", user, reverse("billing:licence", args=[user.uuid]))
         yield Visit(f"licence day {age}", user, reverse("home"))
+    known = known_elsewhere()
+    for who, actor in (
+        ("licence to request", known),
+        ("admin", UserFactory(practice=known.practice, roles=["admin"])),
+    ):
+        yield Visit(who, actor, reverse("billing:licence", args=[known.uuid]))
     yield Visit("staff, nothing asked", staff, reverse("billing:licence_queue"))
     for stage in ("requested", "invoiced", "paid", "active"):
         user = licence_at(ready_doctor(user__practice=admin.practice), staff, stage)
@@ -420,6 +441,16 @@ def licence_pages(admin: User) -> Iterator[Visit]:
     yield Visit("admin", admin, reverse("billing:licence", args=[user.uuid]))
     yield Visit("admin", admin, reverse("billing:licence", args=[admin.uuid]))
     yield Visit("staff", staff, reverse("billing:licence_queue"))
+
+
+def known_elsewhere() -> User:
+    """A doctor whose 45 days were used up with a first account in another practice."""
+    user, today = ready_doctor(), timezone.localdate()
+    day, first = today - timedelta(days=60), ready_doctor().licence
+    number = user.practitioner.ssin
+    first.claims.create(number=number, starts_on=day, ends_on=day + timedelta(days=45))
+    licences.claim_provisional(licence=user.licence, numbers=[number], by=user, now=timezone.now())
+    return user
 
 
 def licence_at(user: User, staff: User, stage: str) -> User:
@@ -507,6 +538,7 @@ def visits() -> Iterator[Visit]:
     yield from factors()
     yield from journals(doctor, admin)
     yield from licence_pages(admin)
+    yield from practice_pages(manager)
     yield from account_changes(admin)
     yield from end_of_training(manager)
     yield from bringing_in(UserFactory(roles=["user_manager"], practice=PracticeFactory()))

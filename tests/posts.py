@@ -221,6 +221,31 @@ NEW_PERSON = {
 }  # fmt: skip
 
 
+def plain_house() -> User:
+    """A house that its practice gives up, whose own account manages nobody."""
+    user = house_with_contact()
+    user.role_grants.all().delete()
+    return user
+
+
+ADDRESS = {
+    "version": 0, "name": "Cabinet des Prés", "bce": "BE 0100.456.762", "street": "Rue Haute",
+    "number": "7", "box": "B2", "postcode": "5000", "city": "Namur", "country": "BE",
+    "email": "compta@example.be",
+}  # fmt: skip
+
+
+def address_of(asked: Asked) -> str:
+    """The page of the address that the person chose."""
+    path = asked.path.replace("<uuid:billing_address>", str(asked.subject.billing_address.uuid))
+    return f"/{path}"
+
+
+def unused(asked: Asked) -> str:
+    User.objects.filter(pk=asked.subject.pk).update(billing_address=None)
+    return address_of(asked)
+
+
 def people_file(_asked: Asked) -> Sent:
     return {"file": SimpleUploadedFile("personnes.csv", sheets.as_csv(sheets.people(1)))}
 
@@ -396,6 +421,13 @@ PLACES: dict[str, list[Place]] = {
     "ehealth:run_checks": [Place(with_file, always(capability="token"), straight=("capability",))],
     "ehealth:switch_mailbox": [Place(with_file, always(auto="on"), straight=("auto",))],
     "ehealth:takeover": [Place(twice, always(**TAKEN))],
+    "practitioners:practice": [
+        Place(sent=always(version=0, name="Cabinet du Parc", type="solo")),
+        Place(plain_house, always(version=0, name="Cabinet", type="solo", confirm_houses="on")),
+    ],
+    "accounts:new_billing_address": [Place(sent=always(**ADDRESS))],
+    "accounts:billing_address": [Place(sent=always(**ADDRESS), url=address_of)],
+    "accounts:remove_billing_address": [Place(url=unused)],
     "practitioners:new": [Place(sent=always(**NEW_PERSON))],
     "practitioners:import": [Place(sent=people_file)],
     "practitioners:import_batch": [Place(url=proposed)],

@@ -6,14 +6,20 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime
 
 from django.db import transaction
+from django.utils.translation import gettext_lazy as _
 
-from accounts import audit
 from accounts.access import Forbidden, billing_addresses, may_change_access
 from accounts.actions import passwords, people
+from accounts.actions.practices import create_address
 from accounts.actions.sections import section_change
 from accounts.models import BillingAddress, User
 
 SECTION = "account"
+
+
+class AddressGone(people.Refused):
+    field = "billing_address"
+    message = _("Cette adresse vient d'être supprimée. Choisissez-en une autre, ou créez-en une.")
 
 
 def save_account(
@@ -36,8 +42,9 @@ def save_account(
     """Save the account of `user`. `billing_address` None: one is created from `new_address`; without that
     either, as when somebody pre-fills, the address stays as it is.
 
-    Raises `StaleSection`; `people.Refused` (login, e-mail, roles, current password); `ValidationError` for
-    the new password; `Forbidden` when somebody else sends a password or an address of another practice.
+    Raises `StaleSection`; `people.Refused` (login, e-mail, roles, current password, `AddressGone`);
+    `ValidationError` for the new password; `Forbidden` when somebody else sends a password or an address of
+    another practice.
     """
     with transaction.atomic():
         people.lock_names()
@@ -55,8 +62,10 @@ def save_account(
             address = billing_address or user.billing_address
             if new_address and not billing_address:
                 address = create_address(by=by, values=new_address, now=now)
-            if address and not billing_addresses(by).filter(pk=address.pk).exists():
+            if address and address.practice_id != by.practice_id:
                 raise Forbidden(SECTION)
+            if address and not billing_addresses(by).filter(pk=address.pk).exists():
+                raise AddressGone
             values = {
                 "billing_address": address,
                 "hub_region": hub_region,
@@ -81,10 +90,3 @@ def _change_email(user: User, email: str, *, by: User, now: datetime) -> None:
         return
     if not passwords.change_email(user=user, email=email, by=by, now=now):
         passwords.forget_pending(user)
-
-
-def create_address(*, by: User, values: Mapping[str, str], now: datetime) -> BillingAddress:
-    """Add a billing address to the practice of `by`."""
-    address = BillingAddress.objects.create(practice=by.practice, **values)
-    audit.record("account:address:created", actor=by, subject=by, at=now, name=address.name)
-    return address

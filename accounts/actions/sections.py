@@ -14,12 +14,16 @@ from accounts import audit, emails
 from accounts.models import SectionReview, User
 
 
-class StaleSection(Exception):
-    """Somebody else saved the section after the form was opened."""
+class Stale(Exception):
+    """Somebody else saved the same after the form was opened; `version` is the one stored now."""
 
-    def __init__(self, review: SectionReview) -> None:
-        super().__init__(review.section)
-        self.review = review
+    def __init__(self, version: int) -> None:
+        super().__init__(version)
+        self.version = version
+
+
+class StaleSection(Stale):
+    """Of a section."""
 
 
 @dataclass
@@ -44,6 +48,10 @@ class Change:
         self.fields |= differing
         return bool(differing)
 
+    def details(self) -> dict[str, Any]:
+        """The differences as an event of the audit trail has them: field → [before, after]."""
+        return {name: [_plain(before), _plain(after)] for name, (before, after) in self.fields.items()}
+
 
 @contextmanager
 def section_change(*, user: User, section: str, by: User, version: int, now: datetime) -> Iterator[Change]:
@@ -56,7 +64,7 @@ def section_change(*, user: User, section: str, by: User, version: int, now: dat
         User.objects.get_queryset().select_for_update().get(pk=user.pk)
         review, _created = SectionReview.objects.get_or_create(user=user, section=section)
         if review.version != version:
-            raise StaleSection(review)
+            raise StaleSection(review.version)
         change = Change()
         yield change
         if by.pk != user.pk and review.version and not review.to_review():
@@ -64,10 +72,7 @@ def section_change(*, user: User, section: str, by: User, version: int, now: dat
         review.version += 1
         _mark(review, user=user, by=by, now=now)
         review.save()
-        details: dict[str, Any] = {
-            name: [_plain(before), _plain(after)] for name, (before, after) in change.fields.items()
-        }
-        audit.record(f"section:{section}:saved", actor=by, subject=user, at=now, **details)
+        audit.record(f"section:{section}:saved", actor=by, subject=user, at=now, **change.details())
 
 
 def begin_prefilled(*, user: User, section: str, by: User, now: datetime) -> None:

@@ -11,7 +11,8 @@ from django.utils.translation import gettext_lazy as _
 from accounts.access import assignable_roles, billing_addresses, may_change_access
 from accounts.actions.passwords import pending_email
 from accounts.contacts import is_shared_mailbox
-from accounts.fields import BceField, EmailField, LoginField, PostcodeField
+from accounts.fields import EmailField, LoginField
+from accounts.forms.billing_address import address_fields, check_address, prepare_address
 from accounts.forms.declared import field_of, hide_optional
 from accounts.forms.passwords import check_new_password, current_password_field, new_password_field
 from accounts.models import HubRegion, Role, User
@@ -23,21 +24,8 @@ SHARED_MAILBOX = _(
 )
 CAREGIVERS = frozenset({Role.PHYSICIAN, Role.PHYSICIAN_TRAINEE, Role.PARAMEDICAL})
 YES_NO = {"yes": True, "no": False, "": None}
-COUNTRIES = [
-    ("BE", _("Belgique")),
-    ("FR", _("France")),
-    ("LU", _("Luxembourg")),
-    ("NL", _("Pays-Bas")),
-    ("DE", _("Allemagne")),
-]
-# Parts of a new billing address; those that must be filled once one is being created.
-ADDRESS = ("name", "bce", "street", "number", "box", "postcode", "city", "country", "email")
-NEEDED = ("name", "street", "number", "postcode", "city", "country", "email")
-
-
-def _part(label: Any, *, autocomplete: str, **kwargs: Any) -> forms.CharField:
-    widget = forms.TextInput(attrs={"autocomplete": autocomplete})
-    return forms.CharField(label=label, required=False, widget=widget, **kwargs)
+# Parts of a new billing address.
+ADDRESS = tuple(address_fields())
 
 
 class AccountForm(SectionForm):
@@ -74,15 +62,17 @@ class AccountForm(SectionForm):
             "invalid_choice": _("Choisissez une adresse de la liste, ou créez-en une."),
         },
     )
-    address_name = _part(_("Nom ou société"), max_length=120, autocomplete="organization")
-    address_bce = BceField(label=_("BCE (sans le BE)"), required=False)
-    address_street = _part(_("Rue"), max_length=100, autocomplete="address-line1")
-    address_number = _part(_("N°"), max_length=10, autocomplete="off")
-    address_box = _part(_("Boîte"), max_length=10, autocomplete="off")
-    address_postcode = PostcodeField(label=_("Code postal"), required=False)
-    address_city = _part(_("Localité"), max_length=80, autocomplete="address-level2")
-    address_country = forms.ChoiceField(label=_("Pays"), choices=COUNTRIES, required=False, initial="BE")
-    address_email = EmailField(label=_("E-mail de facturation"), required=False)
+    (
+        address_name,
+        address_bce,
+        address_street,
+        address_number,
+        address_box,
+        address_postcode,
+        address_city,
+        address_country,
+        address_email,
+    ) = address_fields().values()
     hub_region = forms.ChoiceField(
         label=_("Région HUBs"),
         required=False,
@@ -117,8 +107,7 @@ class AccountForm(SectionForm):
             self.initial["billing_address"] = NEW
         if not self.fields["billing_address"].required:
             self.fields["billing_address"].help_text = _("Où part la facture de la licence.")
-        hide_optional(self, *(f"address_{name}" for name in NEEDED))
-        field_of(self, "address_postcode", PostcodeField).country = self.data.get("address_country") or "BE"
+        prepare_address(self, "address_")
         self._limit_to(actor)
 
     def _limit_to(self, actor: User) -> None:
@@ -173,8 +162,10 @@ class AccountForm(SectionForm):
         return sorted((chosen & self.assignable) | (self.held - self.assignable))
 
     def clean(self) -> dict[str, Any]:
-        if self.cleaned_data.get("billing_address") == NEW:
-            self._check_address()
+        if self.cleaned_data.get("billing_address") == NEW and self._leaves_address():
+            self.cleaned_data["billing_address"] = ""
+        elif self.cleaned_data.get("billing_address") == NEW:
+            check_address(self, "address_")
         elif "billing_address" not in self.errors:
             for name in ADDRESS:
                 self.errors.pop(f"address_{name}", None)
@@ -183,15 +174,6 @@ class AccountForm(SectionForm):
             check_new_password(self, user=self.subject, first="password", second="password_confirm")
             self._check_current_password()
         return self.cleaned_data
-
-    def _check_address(self) -> None:
-        if self._leaves_address():
-            self.cleaned_data["billing_address"] = ""
-            return
-        for name in NEEDED:
-            field = f"address_{name}"
-            if not self.cleaned_data.get(field) and field not in self.errors:
-                self.add_error(field, MISSING[name])
 
     def _leaves_address(self) -> bool:
         """Whether somebody who pre-fills leaves the choice to the owner: half an address helps nobody."""
@@ -240,14 +222,3 @@ class AccountForm(SectionForm):
             "sumehr_auto_send": YES_NO[values["sumehr_auto_send"]],
             "same_roof_search": values["same_roof_search"],
         }
-
-
-MISSING = {
-    "name": _("Indiquez le nom ou la société à facturer."),
-    "street": _("Indiquez la rue."),
-    "number": _("Indiquez le numéro."),
-    "postcode": _("Indiquez le code postal."),
-    "city": _("Indiquez la localité."),
-    "country": _("Choisissez le pays."),
-    "email": _("Indiquez l'e-mail qui recevra la facture."),
-}

@@ -25,6 +25,7 @@ class Practice(models.Model):
     uuid = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
     name = models.CharField(_("Nom du cabinet"), max_length=120)
     type = models.CharField(_("Type"), max_length=24, choices=Type.choices, default=Type.GROUP)
+    version = models.PositiveIntegerField(default=0)
     created_at = models.DateTimeField(auto_now_add=True)
 
     def __str__(self) -> str:

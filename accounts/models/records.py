@@ -27,6 +27,7 @@ class BillingAddress(models.Model):
     city = models.CharField(_("Localité"), max_length=80)
     country = models.CharField(_("Pays"), max_length=2, default="BE")
     email = models.EmailField(_("E-mail de facturation"))
+    version = models.PositiveIntegerField(default=0)
 
     def __str__(self) -> str:
         return f"{self.name}, {self.street} {self.number}, {self.postcode} {self.city}"

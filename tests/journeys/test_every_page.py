@@ -41,7 +41,7 @@ NO_PAGES = (
 )  # fmt: skip
 
 
-OF_STATES = ("ehealth:", "accounts:key", "practitioners:import")
+OF_STATES = ("ehealth:", "accounts:key", "practitioners:import", "practitioners:practice", "accounts:billing")
 
 
 def distinct() -> Iterator[Visit]:

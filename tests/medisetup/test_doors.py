@@ -52,7 +52,7 @@ def routes(resolver: URLResolver | None = None, prefix: str = "") -> Iterator[tu
 
 def address(path: str, subject: User | SimpleNamespace) -> str:
     """The route with its places filled: the person's uuid, or a value that belongs to nobody."""
-    places: dict[str, Any] = {"uuid": subject.uuid, "batch": uuid4()}
+    places: dict[str, Any] = {"uuid": subject.uuid, "batch": uuid4(), "billing_address": uuid4()}
     filled = path
     for place in path.split("<")[1:]:
         inner = place.split(">")[0]

@@ -44,7 +44,12 @@ FOREIGN = "Ixtaccihuatl"
 # What a save leaves even so: its version, its event, and the 45 days bound to the numbers as stored.
 TRACES = {"SectionReview", "AuditEvent", "ProvisionalClaim"}
 # What other forms are made of.
-BASES = {"accounts.sections.PrefillableForm", "accounts.sections.SectionForm", "accounts.forms.keys.PairForm"}
+BASES = {
+    "accounts.sections.PrefillableForm",
+    "accounts.sections.VersionedForm",
+    "accounts.sections.SectionForm",
+    "accounts.forms.keys.PairForm",
+}
 
 
 @pytest.fixture(autouse=True)

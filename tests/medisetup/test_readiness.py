@@ -17,7 +17,7 @@ from medisetup.checklist import checklist
 from medisetup.item import DONE, NOT_APPLICABLE, PROBLEM, TODO, WAITING
 from medisetup.readiness import items, with_items
 from practitioners.models import Practitioner
-from tests.accounts.factories import BillingAddressFactory, UserFactory
+from tests.accounts.factories import BillingAddressFactory, PracticeFactory, UserFactory
 from tests.billing.factories import FinancialFactory
 from tests.ehealth.factories import EdmgRegistrationFactory, EdmgRequestFactory, KeystoreFactory
 from tests.practitioners.factories import AddressFactory, PractitionerFactory
@@ -176,7 +176,7 @@ def test_a_receptionist_has_no_practice_of_her_own() -> None:
 
 
 def test_the_contact_of_a_house_must_still_be_there() -> None:
-    contact = UserFactory()
+    contact = UserFactory(practice=PracticeFactory(type="flat_rate_house"))
     house = PractitionerFactory(
         blank=True, user__practice=contact.practice, profession="orgprimaryhealthcarecenter",
         house_nihii="89990165111", house_contact_ssin="82110297684", house_contact=contact,

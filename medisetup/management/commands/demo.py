@@ -20,8 +20,9 @@ from django.db import transaction
 from django.utils import timezone
 
 from accounts.actions import invitations, people
-from accounts.actions.account import create_address, save_account
+from accounts.actions.account import save_account
 from accounts.actions.keys import KeyFile, confirm_backup, register_key
+from accounts.actions.practices import create_address
 from accounts.actions.sections import section_version
 from accounts.identifiers import canonical_login
 from accounts.keys import parse_public_key
