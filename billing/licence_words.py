@@ -56,7 +56,7 @@ def _calm_tag(state: State) -> str:
 
 def _title(licence: Licence, state: State, today: date) -> str:
     left = licence.days_left(today)
-    if licence.ends_on is None:
+    if licence.ends_on is None or left is None:
         return _("Demandez la licence") if state == State.TO_REQUEST else _("La licence est demandée")
     day = date_format(licence.ends_on, "DATE_FORMAT")
     if state == State.EXPIRED:
