@@ -39,6 +39,7 @@ class Capability(StrEnum):
     SEE_PLATFORM = "see_platform"
     ACTIVATE_LICENCE = "activate_licence"
     END_SESSIONS = "end_sessions"
+    SIGN_OUT_COLLEAGUE = "sign_out_colleague"
 
 
 # Of the portal's own staff, over all practices; no role of a practice has them.
@@ -46,6 +47,7 @@ STAFF = frozenset({Capability.SEE_PLATFORM, Capability.ACTIVATE_LICENCE, Capabil
 OF_A_PRACTICE = frozenset(Capability) - STAFF
 ADMINISTRATORS_ONLY = {Capability.ASSIGN_USER_MANAGER, Capability.ASSIGN_ADMIN, Capability.RESET_KEY}
 ADMINISTRATORS_ONLY |= {Capability.SEE_WHOLE_JOURNAL, Capability.EDIT_PRACTICE}
+ADMINISTRATORS_ONLY |= {Capability.SIGN_OUT_COLLEAGUE}
 MANAGER = OF_A_PRACTICE - ADMINISTRATORS_ONLY
 MATRIX: dict[str, frozenset[Capability]] = {
     Role.ADMIN: OF_A_PRACTICE,

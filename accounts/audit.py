@@ -49,6 +49,7 @@ KINDS = frozenset(
         "account:licence:activated",
         "account:licence:expired",
         "account:access:refused",
+        "account:limit:reached",
         "account:journal:exported",
         "account:factor:activated",
         "account:factor:codes_renewed",

@@ -43,6 +43,7 @@ LETTERS = frozenset(
         "licence_due",
         "licence_activated",
         "training_ended",
+        "new_device",
     }
 )
 # Kinds that say one sentence, in the template `notice`: subject, sentence. A subject can be read on a locked

@@ -19,7 +19,7 @@ from django.utils import timezone, translation
 from django.utils.http import urlencode
 from django.utils.translation import gettext as _
 
-from accounts import audit, kept
+from accounts import audit, devices, kept
 from accounts.actions import factor
 from accounts.models import PersonalKey
 from accounts.origin import RequestFacts, current_request
@@ -107,6 +107,7 @@ class SessionLimits:
                 self.end(request)
             elif now - seen > SEEN_EVERY_SECONDS and not asked_by_itself(request):
                 request.session["seen_at"] = now
+                request.session["network"] = current_request.get().address
         return self.get_response(request)
 
     def end(self, request: SignedRequest) -> None:
@@ -128,6 +129,18 @@ class SessionLimits:
         if request.method == "POST" and form is not None and hasattr(form, "secret_fields"):
             kept.keep(request, owner=owner.uuid, secret=form.secret_fields())
         return None
+
+
+class KnownDevice:
+    """Leaves the cookie by which a browser is known again, where somebody was let in."""
+
+    def __init__(self, get_response: GetResponse) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        response = self.get_response(request)
+        devices.leave_cookie(request, response)
+        return response
 
 
 class Gate:

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from functools import wraps
+from datetime import datetime
+from functools import partial, wraps
 from typing import Any
 
 from allauth.account.adapter import DefaultAccountAdapter
@@ -18,6 +19,7 @@ from allauth.account.forms import ReauthenticateForm as AllauthReauthenticateFor
 from allauth.account.forms import default_token_generator
 from allauth.account.internal.flows.login import AUTHENTICATION_METHODS_SESSION_KEY, record_authentication
 from allauth.account.utils import user_pk_to_url_str
+from allauth.core.internal import ratelimit
 from django import forms
 from django.conf import settings
 from django.contrib import messages
@@ -30,16 +32,20 @@ from django.utils import timezone
 from django.utils.http import urlencode
 from django.utils.translation import gettext_lazy as _
 
-from accounts import audit, contacts, emails, kept
-from accounts.actions import passwords
+from accounts import audit, contacts, devices, emails, kept, throttle
+from accounts.actions import passwords, sessions
 from accounts.forms.passwords import NewPasswordForm as ChosenPasswordForm
 from accounts.forms.passwords import current_password_field
 from accounts.identifiers import Invalid, canonical_login
 from accounts.models import User
+from accounts.origin import current_request
 from accounts.signed_request import SignedRequest
 
 # Asking for a reset answers after this time, whether an account was found or not.
 RESET_ANSWER_SECONDS = 0.3
+# Failures in a browser that is known for the login: apart from those of strangers, whatever their network.
+KNOWN_BROWSER_LIMITS = {"login_failed": "10/15m/key"}
+LIMIT_SECONDS = 15 * 60
 
 View = Callable[..., HttpResponse]
 
@@ -89,6 +95,24 @@ class Adapter(DefaultAccountAdapter):
         except Invalid:
             return typed.strip().casefold()
 
+    def pre_authenticate(self, request: HttpRequest, **credentials: Any) -> None:
+        """Take a place among the failures, given back on success: in the browser's own bucket when it is
+        known for this login, else in the login's and the network's (security SR-5, SR-6).
+        """
+        key = self._get_login_attempts_cache_key(request, **credentials)
+        user = account_of(credentials.get("username", ""))
+        browser = devices.known(request, user)
+        self._login_failed_rl_usage = ratelimit.consume(
+            request,
+            app="allauth.account",
+            action="login_failed",
+            key=f"browser:{browser}" if browser else key,
+            config=KNOWN_BROWSER_LIMITS if browser else None,
+        )
+        if not self._login_failed_rl_usage:
+            throttle.note("signin", browser or key, LIMIT_SECONDS, subject=user)
+            raise self.validation_error("too_many_login_attempts")
+
     def authentication_failed(self, request: HttpRequest, **credentials: Any) -> None:
         user = account_of(credentials.get("username", ""))
         with transaction.atomic():
@@ -112,10 +136,20 @@ class Adapter(DefaultAccountAdapter):
 
     def login(self, request: HttpRequest, user: User) -> None:
         user.backend = "accounts.signin.LoginBackend"
+        # The very first sign-in follows the invitation in the same minute: nothing to tell.
+        is_new = user.last_login is not None and not devices.known(request, user)
+        now = timezone.now()
         with transaction.atomic():
             super().login(request, user)
-            audit.record("account:session:began", actor=user, subject=user)
+            begin_session(request, now)
+            sessions.end_oldest(user=user, now=now)
+            audit.record("account:session:began", actor=user, subject=user, at=now)
+            if is_new:
+                browser, network = request.session["browser"], request.session["network"]
+                context = {"when": now, "browser": browser, "network": network}
+                emails.queue("new_device", user=user, context=context)
         note_proof(request)
+        devices.trust(request, user)
 
     def get_reauthentication_methods(self, user: User) -> list[dict[str, str]]:
         """The password alone: the second factor was part of the sign-in."""
@@ -207,6 +241,20 @@ class NewPasswordForm(ChosenPasswordForm):
         passwords.reset_password(user=self.user, password=self.cleaned_data["password1"], now=timezone.now())
 
 
+def begin_session(request: HttpRequest, now: datetime) -> None:
+    """Note in the session when, where and in which browser it began, and store it."""
+    seconds = int(now.timestamp())
+    request.session.update(
+        {
+            "began_at": seconds,
+            "seen_at": seconds,
+            "browser": devices.browser_of(request),
+            "network": current_request.get().address,
+        }
+    )
+    request.session.save()
+
+
 def reset_link(user: User) -> str:
     """The single-use link of a reset: bound to the password and e-mail in force, 30 minutes."""
     arguments = {"uidb36": user_pk_to_url_str(user), "key": default_token_generator.make_token(user)}
@@ -226,21 +274,34 @@ def proved_recently(request: HttpRequest) -> bool:
     return age < settings.ACCOUNT_REAUTHENTICATION_TIMEOUT
 
 
-def ask_second_proof(request: SignedRequest, *, secret: frozenset[str] = frozenset()) -> HttpResponse:
-    """Go to the password page and back here; what was typed (but `secret` fields) waits, sealed."""
-    if request.method == "POST":
+def ask_second_proof(
+    request: SignedRequest, *, secret: frozenset[str] = frozenset(), back: str = ""
+) -> HttpResponse:
+    """Go to the password page and back here, or to `back`; what was typed here (but `secret` fields) waits,
+    sealed.
+    """
+    if request.method == "POST" and not back:
         kept.keep(request, owner=request.user.uuid, secret=secret)
-    query = urlencode({"next": request.get_full_path()})
+    query = urlencode({"next": back or request.get_full_path()})
     return redirect(f"{reverse('account_reauthenticate')}?{query}")
 
 
-def second_proof_required(view: View) -> View:
-    """A function view whose POST needs a password given in the last ten minutes (security SR-14)."""
+def second_proof_required(view: View, *, page: str = "") -> View:
+    """A function view whose POST needs a password given in the last ten minutes (security SR-14).
+
+    One comes back to its own address, or to `page`, a route about the same person.
+    """
 
     @wraps(view)
     def guarded(request: SignedRequest, *args: Any, **kwargs: Any) -> HttpResponse:
         if request.method == "POST" and not proved_recently(request):
-            return ask_second_proof(request)
+            about = {"uuid": kwargs["uuid"]} if "uuid" in kwargs else {}
+            return ask_second_proof(request, back=reverse(page, kwargs=about) if page else "")
         return view(request, *args, **kwargs)
 
     return guarded
+
+
+def second_proof_from(page: str) -> Callable[[View], View]:
+    """The same for a button, which has no page of its own: one presses it again on `page`."""
+    return partial(second_proof_required, page=page)

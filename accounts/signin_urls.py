@@ -3,7 +3,7 @@
 from allauth.account import views
 from django.urls import path, re_path
 
-from accounts.views import account, factor
+from accounts.views import account, factor, sessions
 
 urlpatterns = [
     path("", views.login, name="account_login"),
@@ -16,7 +16,7 @@ urlpatterns = [
     path("reset/done/", views.password_reset_from_key_done, name="account_reset_password_from_key_done"),
     re_path(
         r"^reset/(?P<uidb36>[0-9A-Za-z]+)-(?P<key>.+)/$",
-        views.password_reset_from_key,
+        sessions.PasswordFromLink.as_view(),
         name="account_reset_password_from_key",
     ),
     re_path(r"^email/(?P<key>[-:\w]+)/$", views.confirm_email, name="account_confirm_email"),

@@ -2,7 +2,7 @@
 
 from django.urls import include, path
 
-from accounts.views import access, account, billing_addresses, factor, invitations, keys
+from accounts.views import access, account, billing_addresses, factor, invitations, keys, sessions
 
 people = [
     path("signin/own-password/", account.own_password, name="own_password"),
@@ -26,6 +26,9 @@ people = [
         billing_addresses.remove,
         name="remove_billing_address",
     ),
+    path("people/<uuid:uuid>/sessions/end/", sessions.sign_out, name="sign_out"),
+    path("sessions/", sessions.own_sessions, name="sessions"),
+    path("sessions/end/", sessions.end, name="end_sessions"),
     path("factor/", factor.overview, name="factor"),
     path("factor/codes/", factor.codes, name="factor_codes"),
     path("factor/prove/", factor.prove, name="factor_prove"),

@@ -109,8 +109,8 @@ def _may_try(user: User, login: str) -> bool:
         key = canonical_login(login)
     except Invalid:
         key = login.strip().casefold()
-    mine = throttle.allow("takeover", user.pk, TRIES, TRIES_SECONDS)
-    return mine and throttle.allow("takeover_of", key, TRIES_OF_LOGIN, TRIES_SECONDS)
+    mine = throttle.allow("takeover", user.pk, TRIES, TRIES_SECONDS, by=user)
+    return mine and throttle.allow("takeover_of", key, TRIES_OF_LOGIN, TRIES_SECONDS, by=user)
 
 
 def _tell(request: SignedRequest, first: User) -> None:

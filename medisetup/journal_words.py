@@ -68,6 +68,7 @@ KINDS: dict[str, str | Promise] = {
     "account:licence:activated": _("Licence activée"),
     "account:licence:expired": _("Licence expirée"),
     "account:access:refused": _("Page refusée"),
+    "account:limit:reached": _("Limite atteinte : trop d'essais"),
     "account:journal:exported": _("Journal exporté"),
     "account:factor:activated": _("Second facteur activé"),
     "account:factor:codes_renewed": _("Codes de secours renouvelés"),
@@ -198,6 +199,7 @@ FIELDS: dict[str, str | Promise] = {
     "by_portal": _("Code de fichier gardé par le portail"),
     "weakness": _("Faiblesse constatée"),
     "wanted": _("Droit manquant"),
+    "limit": _("Limite"),
     "page": _("Page"),
     "format": _("Format"),
     "steps": _("Étapes à faire"),
@@ -205,6 +207,26 @@ FIELDS: dict[str, str | Promise] = {
     "model": _("Données"),
     "row": _("Numéro de la fiche"),
 }
+# What was tried too often: the limits of `accounts.throttle` and, by the name of their page, of sign-in.
+LIMITS = [
+    ("signin", _("Connexion")),
+    ("account_login", _("Connexion")),
+    ("account_reauthenticate", _("Mot de passe redemandé")),
+    ("account_reset_password", _("Demande d'un nouveau mot de passe")),
+    ("account_reset_password_from_key", _("Nouveau mot de passe par le lien reçu")),
+    ("account_confirm_email", _("Confirmation d'une adresse e-mail")),
+    ("current_password", _("Mot de passe actuel")),
+    ("factor", _("Code du second facteur")),
+    ("keystore", _("Mot de passe du trousseau eHealth")),
+    ("takeover", _("Reprise de données")),
+    ("takeover_of", _("Reprise de données")),
+    ("key-challenge", _("Preuves de la clé personnelle")),
+    ("key-code", _("Code du fichier de la clé")),
+    ("key-lost", _("Perte de la clé signalée")),
+    ("mail:invitation", _("Envoi d'une invitation")),
+    ("mail:email_verification", _("Envoi d'un lien de confirmation")),
+    ("people_import", _("Import de personnes")),
+]
 # Why a key, and a session at the platform, ended.
 KEY_ENDS = {
     "rotated": _("Remplacée par une nouvelle"),
@@ -245,6 +267,7 @@ CHOICES: dict[str, Any] = {
     "origin": PersonalKey.Origin.choices,
     "language": settings.LANGUAGES,
     "reason": lambda: reasons(),
+    "limit": LIMITS,
 }
 
 

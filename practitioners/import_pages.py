@@ -94,7 +94,7 @@ def import_people(request: SignedRequest) -> HttpResponse:
     form = FileForm(request.POST, request.FILES)
     if not form.is_valid():
         return _form_page(request, form, status=422)
-    if not throttle.allow("people_import", request.user.pk, FILES, FILES_SECONDS):
+    if not throttle.allow("people_import", request.user.pk, FILES, FILES_SECONDS, by=request.user):
         return throttle.too_many(request, seconds=FILES_SECONDS)
     return _judge(request, form)
 

@@ -8,11 +8,11 @@ from collections.abc import Callable
 import pytest
 from django.conf import settings
 from django.contrib.auth import BACKEND_SESSION_KEY, HASH_SESSION_KEY, SESSION_KEY
-from django.contrib.sessions.backends.db import SessionStore
 from django.core.cache import cache
 from django.test import Client
 
 from accounts.models import User
+from accounts.sessions import SessionStore
 from tests.client import CheckingClient
 
 pytest_plugins = ["tests.browser"]
@@ -45,6 +45,8 @@ def sign_in(client: Client, user: User) -> Client:
             SESSION_KEY: str(user.pk),
             BACKEND_SESSION_KEY: settings.AUTHENTICATION_BACKENDS[0],
             HASH_SESSION_KEY: user.get_session_auth_hash(),
+            "began_at": int(now),
+            "seen_at": int(now),
             "key_proved_at": int(now),
             "factor_at": int(now),
             # What allauth notes at sign-in; acts that need a second proof look at it.

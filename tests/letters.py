@@ -228,6 +228,16 @@ def remind(cast: Cast) -> None:
     assert reminders.remind(user=cast.trainee, by=cast.user_manager, now=cast.now)
 
 
+@sends("new_device")
+def sign_in_elsewhere(cast: Cast) -> None:
+    person = cast.trainee
+    User.objects.filter(pk=person.pk).update(last_login=cast.now)
+    agent = "Mozilla/5.0 (Windows NT 10.0; Win64; x64; rv:140.0) Gecko/20100101 Firefox/140.0"
+    browser = Client(headers={"User-Agent": agent}, REMOTE_ADDR="203.0.113.7")
+    answer = browser.post(reverse("account_login"), {"login": person.login, "password": PASSWORD})
+    assert answer.status_code == 302
+
+
 @sends("factor_activated")
 def begin_a_factor(cast: Cast) -> None:
     seed = factor.new_seed()

@@ -436,6 +436,7 @@ PLACES: dict[str, list[Place]] = {
     "accounts:revoke_invitation": [Place(invited_already)],
     "accounts:reactivate": [Place(closed)],
     "accounts:own_password": [Place(someone_elses_password, always(**TWICE))],
+    "accounts:end_sessions": [Place(sent=always(session="0" * 64), straight=("session",))],
     "accounts:factor": [Place(sent=first_code)],
     "accounts:factor_codes": [Place(factored)],
     "accounts:factor_remove": [Place(factored)],

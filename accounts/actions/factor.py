@@ -20,7 +20,7 @@ from django.conf import settings
 from django.db import transaction
 
 from accounts import audit, emails
-from accounts.actions.people import end_sessions
+from accounts.actions.sessions import end_sessions
 from accounts.models import Role, User
 from accounts.sealing import sealer
 

@@ -15,7 +15,7 @@ from accounts import audit, emails
 from accounts.access import Capability, Forbidden, require
 from accounts.actions.key_challenges import KeyProblem, Proof, action_binding, consume, verify_or_record
 from accounts.actions.keys import lock, require_live, revoke
-from accounts.actions.people import end_sessions
+from accounts.actions.sessions import end_sessions
 from accounts.models import AuditEvent, KeyReset, PersonalKey, Role, User
 
 DELAY = timedelta(hours=24)

@@ -26,7 +26,7 @@ from accounts.actions.key_challenges import (
     verify,
     verify_or_record,
 )
-from accounts.actions.people import end_sessions
+from accounts.actions.sessions import end_sessions
 from accounts.keys import (
     SMALLEST_IMPORTED_KEY,
     SMALLEST_NEW_KEY,

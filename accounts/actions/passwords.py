@@ -14,7 +14,8 @@ from django.utils.translation import gettext_lazy as _
 
 from accounts import audit, emails
 from accounts.actions import invitations
-from accounts.actions.people import EmailTaken, Refused, end_sessions, free_email, lock_names
+from accounts.actions.people import EmailTaken, Refused, free_email, lock_names
+from accounts.actions.sessions import end_sessions
 from accounts.models import User
 
 
@@ -35,8 +36,9 @@ def check_password(*, user: User, password: str) -> None:
 
 
 def change_password(*, user: User, password: str, now: datetime) -> None:
-    """Set the owner's new password; every session but the caller's, once refreshed, ends by it.
+    """Set the owner's new password; all sessions end, also the caller's.
 
+    The view gives the calling browser a new session.
     Raises `ValidationError` with every broken rule, or `SamePassword`.
     """
     validate_password(password, user)
@@ -52,7 +54,6 @@ def reset_password(*, user: User, password: str, now: datetime) -> None:
     """Set the password of who came by the reset link: ends all sessions, verifies the address, tells."""
     validate_password(password, user)
     with transaction.atomic():
-        end_sessions(user=user, by=user, now=now)
         _set(user, password, now)
         _become_address(user, user.email)
         audit.record("account:password:reset", actor=user, subject=user, at=now)
@@ -60,6 +61,7 @@ def reset_password(*, user: User, password: str, now: datetime) -> None:
 
 
 def _set(user: User, password: str, now: datetime) -> None:
+    end_sessions(user=user, by=user, now=now)
     user.set_password(password)
     user.password_own_at, user.activated_at = now, user.activated_at or now
     user.save(update_fields=["password", "password_own_at", "activated_at"])

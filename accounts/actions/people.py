@@ -11,7 +11,6 @@ from datetime import datetime
 from typing import Any, ClassVar
 
 from allauth.account.models import EmailAddress
-from django.contrib.sessions.models import Session
 from django.db import connection, transaction
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
@@ -19,6 +18,7 @@ from django.utils.translation import gettext_lazy as _
 from accounts import audit, contacts, emails
 from accounts.access import Capability, Forbidden, assignable_roles, require
 from accounts.actions import invitations
+from accounts.actions.sessions import end_sessions
 from accounts.identifiers import Invalid, canonical_login
 from accounts.models import Practice, Role, RoleGrant, User
 
@@ -314,26 +314,6 @@ def _require_over(by: User, user: User) -> None:
     require(by, Capability.DEACTIVATE_USER)
     if by.practice_id != user.practice_id:
         raise Forbidden(Capability.DEACTIVATE_USER)
-
-
-def end_sessions(*, user: User, by: User, now: datetime) -> int:
-    """End every session of the account at once; how many there were."""
-    mine = [
-        session.pk
-        for session in Session.objects.filter(expire_date__gt=now).iterator()
-        if session.get_decoded().get("_auth_user_id") == str(user.pk)
-    ]
-    Session.objects.filter(pk__in=mine).delete()
-    if mine:
-        audit.record("account:session:ended", actor=by, subject=user, at=now, sessions=len(mine))
-    return len(mine)
-
-
-def close_sessions(*, user: User, by: User, now: datetime) -> int:
-    """Staff signs somebody of any practice out everywhere; how many sessions ended. Raises `Forbidden`."""
-    require(by, Capability.END_SESSIONS)
-    with transaction.atomic():
-        return end_sessions(user=user, by=by, now=now)
 
 
 def _record(kind: str, *, by: User | None, subject: User, at: datetime, **details: Any) -> None:

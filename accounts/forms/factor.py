@@ -43,7 +43,7 @@ class FactorForm(forms.Form):
         self.user = user
 
     def clean_code(self) -> str:
-        if not throttle.allow("factor", self.user.pk, TRIES, TRIES_SECONDS):
+        if not throttle.allow("factor", self.user.pk, TRIES, TRIES_SECONDS, by=self.user):
             raise forms.ValidationError(TOO_MANY)
         code: str = self.cleaned_data["code"]
         if not factor.verify(user=self.user, code=code, now=timezone.now()):

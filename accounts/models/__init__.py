@@ -12,6 +12,7 @@ from accounts.models.records import (
     ProvisionalClaim,
     SectionReview,
 )
+from accounts.models.sessions import Session
 
 __all__ = [
     "AuditEvent",
@@ -31,5 +32,6 @@ __all__ = [
     "Role",
     "RoleGrant",
     "SectionReview",
+    "Session",
     "User",
 ]

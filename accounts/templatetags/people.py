@@ -1,6 +1,6 @@
 """`{% person_access subject %}`: state of somebody's access, with the buttons the reader may use.
 `{% password_requirements %}`: what a password must have. `{{ user|invitation_state }}`: how far the last
-invitation has come.
+invitation has come. `{{ browser|device }}`, `{{ network|place }}`: where somebody signed in.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from django.utils import timezone
 from django.utils.formats import date_format
 from django.utils.translation import gettext as _
 
+from accounts import devices
 from accounts.access import Capability, capabilities
 from accounts.models import Invitation, User
 from accounts.passwords import REQUIREMENTS
@@ -33,6 +34,18 @@ def person_access(context: RequestContext, subject: User) -> dict[str, Any]:
 def password_requirements() -> list[str]:
     """One line each."""
     return [str(requirement) for requirement in REQUIREMENTS]
+
+
+@register.filter
+def device(browser: str) -> str:
+    """A browser as `devices.browser_of` names it, or that it is unknown."""
+    return devices.device(browser)
+
+
+@register.filter
+def place(network: str) -> str:
+    """A network as a person reads it."""
+    return devices.place(network)
 
 
 @register.filter
@@ -81,5 +94,6 @@ def access_facts(subject: User, actor: User) -> dict[str, Any]:
         "invitation_open": is_open,
         "may_invite": may_invite,
         "may_revoke": may_invite and is_open,
+        "may_sign_out": Capability.SIGN_OUT_COLLEAGUE in can and subject.is_active and not waiting,
         "may_switch": Capability.DEACTIVATE_USER in can and subject.pk != actor.pk,
     }

@@ -19,6 +19,7 @@ from accounts.access import Capability, require, subject_or_404
 from accounts.actions import invitations, passwords, people
 from accounts.models import User
 from accounts.signed_request import SignedRequest
+from accounts.signin import second_proof_required
 
 MAILS, MAILS_SECONDS = 3, 3600
 
@@ -35,7 +36,7 @@ def back(request: SignedRequest, subject: User) -> HttpResponse:
 
 def may_mail(request: SignedRequest, subject: User, kind: str) -> bool:
     """At most three mails of a kind to one person in an hour (security SR-53)."""
-    if throttle.allow(f"mail:{kind}", subject.pk, MAILS, MAILS_SECONDS):
+    if throttle.allow(f"mail:{kind}", subject.pk, MAILS, MAILS_SECONDS, by=request.user):
         return True
     messages.warning(request, _("Trois messages sont déjà partis en une heure. Réessayez plus tard."))
     return False
@@ -74,6 +75,7 @@ def revoke_invitation(request: SignedRequest, uuid: UUID) -> HttpResponse:
 
 
 @require_http_methods(["GET", "POST"])
+@second_proof_required
 def deactivate(request: SignedRequest, uuid: UUID) -> HttpResponse:
     """Close the account, once confirmed; everything is kept."""
     done = _("Le compte de %(name)s est désactivé. Ses données sont conservées.")
@@ -81,6 +83,7 @@ def deactivate(request: SignedRequest, uuid: UUID) -> HttpResponse:
 
 
 @require_http_methods(["GET", "POST"])
+@second_proof_required
 def reactivate(request: SignedRequest, uuid: UUID) -> HttpResponse:
     """Open the account again, once confirmed."""
     done = _("Le compte de %(name)s est de nouveau actif.")

@@ -15,12 +15,13 @@ from django.utils.translation import gettext_lazy
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_GET, require_http_methods
 
-from accounts import throttle
+from accounts import devices, throttle
 from accounts.actions import passwords
 from accounts.actions.account import save_account
 from accounts.actions.people import Refused
 from accounts.forms.account import AccountForm
 from accounts.forms.passwords import NewPasswordForm
+from accounts.models import User
 from accounts.passwords import REQUIREMENTS
 from accounts.sections import SectionView
 from accounts.signed_request import SignedRequest
@@ -45,7 +46,9 @@ class Account(SectionView[AccountForm]):
     def save(self, form: AccountForm) -> None:
         values = form.cleaned_data
         tried = bool(values.get("current_password"))
-        if tried and not throttle.allow("current_password", self.subject.pk, TRIES, TRIES_SECONDS):
+        if tried and not throttle.allow(
+            "current_password", self.subject.pk, TRIES, TRIES_SECONDS, by=self.request.user
+        ):
             form.add_error("current_password", _("Trop d'essais. Attendez 15 minutes avant de réessayer."))
             return
         try:
@@ -64,7 +67,7 @@ class Account(SectionView[AccountForm]):
             throttle.forget("current_password", self.subject.pk, TRIES)
             note_proof(self.request)
         if self.is_owner and form.cleaned_data.get("password"):
-            update_session_auth_hash(self.request, self.subject)
+            stay_signed_in(self.request, self.subject)
         if "email" in form.changed_data and (pending := passwords.pending_email(self.subject)):
             messages.info(
                 self.request,
@@ -80,6 +83,12 @@ class Account(SectionView[AccountForm]):
             "no_address": not form.addresses,
             "address_fields": address_fields(form),
         }
+
+
+def stay_signed_in(request: SignedRequest, user: User) -> None:
+    """The new password ended all sessions: this browser goes on in a new one, and is known under it."""
+    update_session_auth_hash(request, user)
+    devices.trust(request, user)
 
 
 def address_fields(form: AccountForm) -> list[Any]:
@@ -109,7 +118,7 @@ def own_password(request: SignedRequest) -> HttpResponse:
         except passwords.SamePassword as same:
             form.add_error("password1", str(same))
         else:
-            update_session_auth_hash(request, request.user)
+            stay_signed_in(request, request.user)
             messages.success(request, _("Votre mot de passe est enregistré."))
             return redirect("home")
     context = {"form": form, "requirements": REQUIREMENTS}

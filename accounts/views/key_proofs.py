@@ -151,7 +151,8 @@ def _posted_json(request: SignedRequest) -> dict[str, str]:
 @key_endpoint
 def challenge(request: SignedRequest) -> HttpResponse:
     """A fresh challenge for this person, session and purpose."""
-    if not throttle.allow("key-challenge", request.user.pk, CHALLENGES, CHALLENGES_SECONDS):
+    me = request.user
+    if not throttle.allow("key-challenge", me.pk, CHALLENGES, CHALLENGES_SECONDS, by=me):
         raise KeyProblem("throttled", minutes=str(CHALLENGES_SECONDS // 60))
     body = _posted_json(request)
     purpose, binding = body.get("purpose", ""), body.get("binding", "-")
@@ -238,7 +239,7 @@ def _backed_up(request: SignedRequest, *, second: bool) -> HttpResponse:
 @with_second_proof("accounts:key")
 def code(request: SignedRequest) -> HttpResponse:
     """The kept file code."""
-    if not throttle.allow("key-code", request.user.pk, CODES, CODES_SECONDS):
+    if not throttle.allow("key-code", request.user.pk, CODES, CODES_SECONDS, by=request.user):
         raise KeyProblem("throttled", minutes=str(CODES_SECONDS // 60))
     return JsonResponse({"code": actions.release_code(user=request.user, now=timezone.now())})
 

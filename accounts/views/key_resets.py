@@ -48,7 +48,7 @@ def lost(request: SignedRequest) -> HttpResponse:
 
 
 def _report(request: SignedRequest) -> HttpResponse:
-    if not throttle.allow("key-lost", request.user.pk, REPORTS, REPORTS_SECONDS):
+    if not throttle.allow("key-lost", request.user.pk, REPORTS, REPORTS_SECONDS, by=request.user):
         return throttle.too_many(request, seconds=REPORTS_SECONDS)
     if key_resets.report_lost(user=request.user, now=timezone.now()):
         messages.success(request, _("Votre demande est partie vers les administrateurs de votre cabinet."))

@@ -108,7 +108,7 @@ def _open(user: User, by: User, data: bytes, password: str, now: datetime) -> Op
     if practitioner is None or not practitioner.ssin:
         raise NoNationalNumber
     look(data)
-    if not throttle.allow("keystore", user.pk, TRIES, TRIES_SECONDS):
+    if not throttle.allow("keystore", user.pk, TRIES, TRIES_SECONDS, by=by):
         raise TooManyTries
     known = platform()
     try:

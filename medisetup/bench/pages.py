@@ -10,12 +10,12 @@ from urllib.parse import urlencode, urlsplit
 
 from django.conf import settings
 from django.contrib.auth import BACKEND_SESSION_KEY, HASH_SESSION_KEY, SESSION_KEY
-from django.contrib.sessions.backends.db import SessionStore
 from django.core.handlers.wsgi import WSGIHandler
 from django.test.utils import override_settings
 from django.urls import reverse
 
 from accounts.models import User
+from accounts.sessions import SessionStore
 from medisetup.bench.measuring import Case, Group, Wrong
 from medisetup.bench.scratch import Furnished
 

@@ -10,16 +10,15 @@ from django.http import Http404, HttpResponse
 from django.shortcuts import redirect
 from django.urls import URLPattern, path, reverse
 from django.utils import timezone
-from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_POST
 
-from accounts.actions import factor
-from accounts.actions import people as actions
+from accounts.actions import factor, sessions
 from accounts.contacts import mask_email
 from accounts.identifiers import mask
 from accounts.models import AuditEvent, HubRegion, Practice, Role, User
 from accounts.signed_request import SignedRequest
+from accounts.views.sessions import said
 from medisetup import journal_words
 from medisetup.support.facts import Fact, Related, named, person, practice
 from medisetup.support.filters import OfPerson, by_answer, by_choice
@@ -199,9 +198,8 @@ class UserPage(ReadOnly):
         user = User.objects.get_queryset().select_related("practice").filter(uuid=uuid).first()
         if user is None:
             raise Http404
-        count = actions.close_sessions(user=user, by=request.user, now=timezone.now())
-        ended = ngettext("%(count)s session fermée.", "%(count)s sessions fermées.", count) % {"count": count}
-        messages.success(request, ended if count else gettext("Aucune session n'était ouverte."))
+        count = sessions.close_sessions(user=user, by=request.user, now=timezone.now())
+        messages.success(request, said(count))
         return redirect("support:accounts_user_change", uuid=uuid)
 
 

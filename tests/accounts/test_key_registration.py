@@ -240,7 +240,7 @@ def test_a_private_key_is_refused_and_kept_nowhere(computer: Client, doctor: Use
     assert [event.details["reason"] for event in events] == ["private_key_sent"] * 2
     assert not any(sent[1][60:100] in str(event.details) for event in events)
     with connection.cursor() as cursor:
-        cursor.execute("SELECT string_agg(s::text, '') FROM django_session s")
+        cursor.execute("SELECT string_agg(s::text, '') FROM accounts_session s")
         assert sent[1][60:100] not in cursor.fetchone()[0]
 
 
