@@ -26,7 +26,7 @@ def keep(request: HttpRequest, *, owner: UUID, secret: frozenset[str] = frozense
     """Put the posted values aside, but for the `secret` fields and any that sound like one."""
     typed = {name: values for name, values in request.POST.lists() if _may_wait(name, secret)}
     content = json.dumps(typed).encode()
-    if len(content) > LARGEST:
+    if not typed or len(content) > LARGEST:
         return
     sealed = sealer().seal(content, **_place(request.path, owner))
     request.session[SESSION_KEY] = {

@@ -12,11 +12,13 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods
 
+from accounts import kept
 from accounts.access import subject_or_404
 from accounts.actions.sections import StaleSection
 from accounts.identifiers import format_nihii
 from accounts.models import Licence
 from accounts.signed_request import SignedRequest
+from accounts.signin import second_proof_required
 from billing import actions
 from billing.models import FinancialSettings
 from billing.training_forms import EndOfTrainingForm
@@ -26,6 +28,7 @@ from practitioners.reference import PHYSICIAN
 
 
 @require_http_methods(["GET", "POST"])
+@second_proof_required
 def end_of_training(request: SignedRequest, uuid: UUID) -> HttpResponse:
     """The owner, or a manager whose work the owner then confirms."""
     subject = subject_or_404(request.user, uuid)
@@ -35,7 +38,10 @@ def end_of_training(request: SignedRequest, uuid: UUID) -> HttpResponse:
         raise Http404
     today = timezone.localdate()
     if request.method == "GET":
-        return _page(request, practitioner, EndOfTrainingForm(practitioner=practitioner, today=today))
+        typed = kept.give_back(request, owner=request.user.uuid)
+        if typed:
+            messages.info(request, _("Votre saisie a été gardée"))
+        return _page(request, practitioner, EndOfTrainingForm(typed, practitioner=practitioner, today=today))
     form = EndOfTrainingForm(request.POST, practitioner=practitioner, today=today)
     if form.is_valid() and _end(request, practitioner, form):
         return redirect("billing:financial", uuid=uuid)

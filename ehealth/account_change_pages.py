@@ -24,7 +24,7 @@ from accounts.access import Forbidden, subject_or_404
 from accounts.identifiers import format_nihii
 from accounts.models import User
 from accounts.signed_request import SignedRequest
-from accounts.signin import ask_second_proof, proved_recently
+from accounts.signin import ask_second_proof, proved_recently, second_proof_from
 from billing import bank
 from billing.models import FinancialSettings
 from ehealth.account_change_forms import DayForm, NewAccountForm
@@ -256,6 +256,7 @@ def _step(
 
 
 @require_POST
+@second_proof_from("ehealth:account_change")
 def give_up(request: SignedRequest, uuid: UUID) -> HttpResponse:
     """Nothing was sent yet: the change is put away."""
     subject = own_or_403(request, uuid).user

@@ -19,7 +19,7 @@ from accounts.access import Forbidden, subject_or_404
 from accounts.models import User
 from accounts.sections import FormT, SectionView
 from accounts.signed_request import SignedRequest, is_signed
-from accounts.signin import ask_second_proof, proved_recently
+from accounts.signin import ask_second_proof, proved_recently, second_proof_from
 from ehealth import conditions, presenters, words
 from ehealth.actions import connection, edmg
 from ehealth.forms import EdmgForm, KeystoreForm, ReconnectForm
@@ -153,6 +153,7 @@ def retry_test(request: SignedRequest, uuid: UUID) -> HttpResponse:
 
 
 @require_POST
+@second_proof_from("ehealth:connection")
 def disconnect(request: SignedRequest, uuid: UUID) -> HttpResponse:
     subject = subject_or_404(request.user, uuid)
     connection.disconnect(user=subject, by=request.user, now=timezone.now())
@@ -240,6 +241,7 @@ def edmg_state(request: SignedRequest, uuid: UUID) -> HttpResponse:
 
 
 @require_POST
+@second_proof_from("ehealth:edmg")
 def retry_edmg(request: SignedRequest, uuid: UUID) -> HttpResponse:
     subject = subject_or_404(request.user, uuid)
     edmg.retry_now(user=subject, by=request.user, now=timezone.now())

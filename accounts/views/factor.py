@@ -28,7 +28,7 @@ from accounts.forms.factor import TOO_MANY, TRIES, TRIES_SECONDS, WRONG, FactorF
 from accounts.models import User
 from accounts.sealing import CannotOpen, sealer
 from accounts.signed_request import SignedRequest
-from accounts.signin import ask_second_proof, proved_recently, second_proof_required
+from accounts.signin import ask_second_proof, proved_recently, second_proof_from
 
 ISSUER = "medisetup"
 # The session that gave a right code; the Gate looks at it.
@@ -75,7 +75,7 @@ def begin(request: SignedRequest) -> HttpResponse:
     seed = pending_seed(request)
     form = FirstCodeForm(request.POST if request.method == "POST" else None)
     if form.is_valid():
-        if not throttle.allow("factor", request.user.pk, TRIES, TRIES_SECONDS):
+        if not throttle.allow("factor", request.user.pk, TRIES, TRIES_SECONDS, by=request.user):
             form.add_error("code", TOO_MANY)
         else:
             try:
@@ -102,7 +102,7 @@ def activated(request: SignedRequest, codes: list[str]) -> HttpResponse:
 
 
 @require_POST
-@second_proof_required
+@second_proof_from("accounts:factor")
 def codes(request: SignedRequest) -> HttpResponse:
     """Ten new recovery codes, shown this once."""
     if not request.session.get(PASSED) or not factor.is_active(request.user):
@@ -112,7 +112,7 @@ def codes(request: SignedRequest) -> HttpResponse:
 
 
 @require_POST
-@second_proof_required
+@second_proof_from("accounts:factor")
 def remove(request: SignedRequest) -> HttpResponse:
     """Stop asking for a second factor; the session that passed it may."""
     if request.session.get(PASSED) and factor.remove(user=request.user, by=request.user, now=timezone.now()):

@@ -24,7 +24,7 @@ from accounts.models import AuditEvent, Mail, User
 from tests.accounts.factories import PASSWORD, UserFactory
 from tests.accounts.test_people import at_once
 from tests.client import CheckingClient
-from tests.medisetup.test_second_proof import asks, long_ago
+from tests.proofs import asks, long_ago
 
 pytestmark = pytest.mark.django_db
 
@@ -172,8 +172,7 @@ def test_each_change_asks_for_a_second_proof(signed_in: Fixture) -> None:
     assert asks(long_ago(signed_in(user)).get("/factor/"), "/factor/")
     with_factor(user)
     for name in ("accounts:factor_codes", "accounts:factor_remove"):
-        url = reverse(name)
-        assert asks(long_ago(signed_in(user)).post(url), url)
+        assert asks(long_ago(signed_in(user)).post(reverse(name)), "/factor/"), "where the button is"
     assert factor.is_active(user)
 
 

@@ -17,7 +17,7 @@ from ehealth.actions.account_change import ChangeRefused
 from ehealth.models import AccountChange, AccountChangeTask, EdmgRegistration
 from tests.accounts.factories import UserFactory
 from tests.cast import begin_change, ready_doctor, registered, registrations
-from tests.medisetup.test_second_proof import asks, long_ago
+from tests.proofs import asks, long_ago
 
 pytestmark = pytest.mark.django_db
 OLD, NEW = "BE67001000001187", "BE54001000002197"

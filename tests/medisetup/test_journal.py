@@ -27,8 +27,8 @@ from medisetup import journal_words as words
 from medisetup.sheets import neutral
 from practitioners.actions import ADDRESS_FIELDS
 from tests.accounts.factories import UserFactory
-from tests.medisetup.test_second_proof import asks, long_ago
 from tests.practitioners.factories import PractitionerFactory
+from tests.proofs import asks, long_ago
 from tests.test_consistency import APPS, sources
 
 pytestmark = pytest.mark.django_db
