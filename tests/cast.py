@@ -47,7 +47,10 @@ SECTIONS = (
     "ehealth:edmg",
     "billing:financial",
 )
-OWN = ("home", "help", "ehealth:mailbox", "accounts:key", "account_reauthenticate", "account_logout")
+OWN = (
+    "home", "help", "ehealth:mailbox", "accounts:key", "accounts:sessions", "account_reauthenticate",
+    "account_logout",
+)  # fmt: skip
 KEY = ("backup", "import", "rotate", "revoke", "lost", "prepared", "session")
 MANAGERS = ("people", "practitioners:new", "practitioners:practice", "journal")
 STRANGERS = ("account_login", "account_reset_password", "account_reset_password_done")

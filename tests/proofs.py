@@ -10,10 +10,15 @@ from django.urls import reverse
 from django.utils.http import urlencode
 
 
+def grown_old() -> dict[str, Any]:
+    """What a session holds whose password was given an hour before."""
+    return {"account_authentication_methods": [{"method": "password", "at": time.time() - 3600}]}
+
+
 def long_ago(client: Client) -> Client:
-    """The password was given an hour before."""
+    """The same for the session of a client."""
     session = client.session
-    session["account_authentication_methods"] = [{"method": "password", "at": time.time() - 3600}]
+    session.update(grown_old())
     session.save()
     return client
 

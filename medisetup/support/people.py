@@ -18,6 +18,7 @@ from accounts.contacts import mask_email
 from accounts.identifiers import mask
 from accounts.models import AuditEvent, HubRegion, Practice, Role, User
 from accounts.signed_request import SignedRequest
+from accounts.signin import second_proof_from
 from accounts.views.sessions import said
 from medisetup import journal_words
 from medisetup.support.facts import Fact, Related, named, person, practice
@@ -190,7 +191,8 @@ class UserPage(ReadOnly):
         ]
 
     def get_urls(self) -> list[URLPattern]:
-        view = require_POST(self.admin_site.admin_view(self.end_sessions))
+        asking = second_proof_from("support:accounts_user_change")(self.end_sessions)
+        view = require_POST(self.admin_site.admin_view(asking))
         return [*super().get_urls(), path("<uuid:uuid>/sessions/", view, name="end_sessions")]
 
     def end_sessions(self, request: SignedRequest, uuid: UUID) -> HttpResponse:

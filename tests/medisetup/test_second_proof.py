@@ -73,6 +73,15 @@ GUARDED = {
     "ehealth:account_change_give_up": Guarded(page="ehealth:account_change"),
     "ehealth:takeover": Guarded(),
     "journal_export": Guarded("admin"),
+    "support:end_sessions": Guarded("staff", page="support:accounts_user_change"),
+}
+# Pages that ask before they show anything: by whom, about whom.
+SHOWN_AFTER = {
+    "people_export": "admin",
+    "accounts:factor": "owner",
+    "accounts:key_rotate": "owner",
+    "accounts:key_reset": "admin",
+    "ehealth:takeover": "owner",
 }
 PATHS = dict(routes())
 
@@ -131,6 +140,19 @@ def test_a_stale_proof_is_refused_and_asked_for_and_nothing_is_lost(route: str) 
     assert not proof_page(done) and done.status_code in (200, 302, 409), done.content.decode()[:2000]
 
 
+@pytest.mark.parametrize("route", SHOWN_AFTER)
+def test_a_page_is_shown_after_a_fresh_proof_alone(route: str) -> None:
+    subject = posts.doctor()
+    actor = posts.colleagues(subject)[SHOWN_AFTER[route]]
+    assert actor is not None
+    client = long_ago(sign_in(CheckingClient(), actor))
+    url = posts.address(PATHS[route], subject).replace("0-0", "csv")
+    asked = client.get(url)
+    assert asks(asked, url)
+    shown = client.post(asked.headers["Location"], {"password": PASSWORD}, follow=True)
+    assert shown.status_code == 200 and shown.redirect_chain == [(url, 302)]
+
+
 # What the sending itself stores before: the preview of an import, the key of an administrator.
 MADE_ON_THE_WAY = {"practitioners:import_batch", "accounts:key_reset"}
 
@@ -147,7 +169,7 @@ def observed() -> Iterator[str]:
             with undone():
                 subject = place.about()
                 people = posts.colleagues(subject)
-                for reader in ("owner", "admin"):
+                for reader in ("owner", "admin", "staff"):
                     actor = people[reader]
                     assert actor is not None
                     with undone():
