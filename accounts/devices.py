@@ -19,6 +19,8 @@ from django.utils.translation import gettext as _
 from accounts.models import User
 
 KNOWN_FOR = int(timedelta(days=180).total_seconds())
+# The mark on a request whose answer leaves the cookie, for this person.
+NOW_KNOWN_TO = "now_known_to"
 # The first that is found counts: most browsers also carry the names of others.
 BROWSERS = (
     ("Edg", "Edge"), ("OPR/", "Opera"), ("SamsungBrowser/", "Samsung Internet"), ("Firefox/", "Firefox"),
@@ -59,19 +61,19 @@ def known(request: HttpRequest, user: User | None) -> str:
     """The random name of a browser that has signed this person in under the password in force; else ''."""
     if user is None:
         return ""
-    value = request.get_signed_cookie(_cookie(user), default="", max_age=KNOWN_FOR)
+    value = request.get_signed_cookie(_cookie(user), default="", max_age=KNOWN_FOR) or ""
     name, _colon, stamp = value.partition(":")
     return name if constant_time_compare(stamp, _stamp(user)) else ""
 
 
 def trust(request: HttpRequest, user: User) -> None:
     """The person was let in, or chose the password, in this browser: the answer leaves the cookie there."""
-    request.now_known_to = user
+    setattr(request, NOW_KNOWN_TO, user)
 
 
 def leave_cookie(request: HttpRequest, response: HttpResponse) -> None:
     """Set the cookie for the person of `trust`, if any; a browser keeps one per person."""
-    user: User | None = getattr(request, "now_known_to", None)
+    user: User | None = getattr(request, NOW_KNOWN_TO, None)
     if user is None:
         return
     response.set_signed_cookie(

@@ -39,9 +39,12 @@ class SessionStore(DatabaseStore):
         return super().exists(digest(session_key))
 
     def create_model_instance(self, data: dict[str, Any]) -> Session:
-        row: Session = super().create_model_instance(data)
-        row.session_key, row.user_id = digest(row.session_key), data.get(SESSION_KEY)
-        return row
+        return Session(
+            session_key=digest(self._get_or_create_session_key()),
+            session_data=self.encode(data),
+            expire_date=self.get_expiry_date(),
+            user_id=data.get(SESSION_KEY),
+        )
 
     def delete(self, session_key: str | None = None) -> None:
         if key := session_key or self.session_key:

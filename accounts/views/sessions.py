@@ -9,7 +9,7 @@ from uuid import UUID
 
 from allauth.account.views import PasswordResetFromKeyView
 from django.contrib import messages
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpResponse
 from django.shortcuts import redirect, render
 from django.utils import timezone
 from django.utils.translation import gettext as _
@@ -21,11 +21,12 @@ from accounts.access import Capability, require, subject_or_404
 from accounts.actions import sessions
 from accounts.forms.passwords import NewPasswordForm
 from accounts.sessions import digest
+from accounts.signed_request import SignedRequest
 from accounts.signin import second_proof_from
 
 
 @require_GET
-def own_sessions(request: HttpRequest) -> HttpResponse:
+def own_sessions(request: SignedRequest) -> HttpResponse:
     """Where the person is signed in, this browser first."""
     mine = digest(request.session.session_key)
     lines = [
@@ -43,7 +44,7 @@ def own_sessions(request: HttpRequest) -> HttpResponse:
 
 @require_POST
 @second_proof_from("accounts:sessions")
-def end(request: HttpRequest) -> HttpResponse:
+def end(request: SignedRequest) -> HttpResponse:
     """End the session that is named, or, without a name, all but this one."""
     key, now = request.POST.get("session", ""), timezone.now()
     if key:
@@ -57,7 +58,7 @@ def end(request: HttpRequest) -> HttpResponse:
 
 @require_POST
 @second_proof_from("person")
-def sign_out(request: HttpRequest, uuid: UUID) -> HttpResponse:
+def sign_out(request: SignedRequest, uuid: UUID) -> HttpResponse:
     """An administrator signs a colleague out everywhere; one's own sessions have their page."""
     require(request.user, Capability.SIGN_OUT_COLLEAGUE)
     subject = subject_or_404(request.user, uuid)
