@@ -76,10 +76,9 @@ def end_others(*, user: User, but: str, now: datetime) -> int:
 
 
 def end_oldest(*, user: User, now: datetime) -> int:
-    """Leave at most ten sessions: those unused for longest end. In the transaction of the sign-in, whose
-    own row is stored; parallel ones wait for each other.
+    """Leave at most ten sessions: those unused for longest end. In the transaction of the sign-in, whose own
+    row is stored; noting `last_login` has locked the person's row, so parallel ones wait for each other.
     """
-    User.objects.get_queryset().select_for_update().get(pk=user.pk)
     rows = Session.objects.filter(user=user).order_by("-expire_date").values_list("session_key", flat=True)
     count, _tables = Session.objects.filter(session_key__in=list(rows[AT_ONCE:])).delete()
     if count:

@@ -60,8 +60,8 @@ def end(request: SignedRequest) -> HttpResponse:
 @second_proof_from("person")
 def sign_out(request: SignedRequest, uuid: UUID) -> HttpResponse:
     """An administrator signs a colleague out everywhere; one's own sessions have their page."""
-    require(request.user, Capability.SIGN_OUT_COLLEAGUE)
     subject = subject_or_404(request.user, uuid)
+    require(request.user, Capability.SIGN_OUT_COLLEAGUE)
     if subject.pk == request.user.pk:
         return redirect("accounts:sessions")
     count = sessions.close_sessions(user=subject, by=request.user, now=timezone.now())
