@@ -155,6 +155,10 @@ PLATFORM = {
         _("La plate-forme eHealth est restée injoignable pendant 24 heures."),
         _("Choisissez à nouveau votre trousseau pour relancer le test."),
     ),
+    "test_lost": Words(
+        _("Le test a été interrompu plusieurs fois de suite."),
+        _("Choisissez à nouveau votre trousseau pour relancer le test."),
+    ),
     "worker_lost": Words(
         _("L'envoi a été interrompu plusieurs fois de suite."),
         _("Relancez-le ; si cela se répète, contactez le support."),
@@ -187,6 +191,10 @@ WARNINGS = {
 TEST_AGAIN = _("Refaites le test dans un moment.")
 NEEDS_FIRST = _("Complétez-le d'abord, puis refaites le test.")
 CHECKS = {
+    "worker_lost": Words(
+        _("Le test a été interrompu plusieurs fois de suite."),
+        _("Relancez-le ; si cela se répète, contactez l'assistance."),
+    ),
     "no_keystore": Words(
         _("Aucun trousseau valable n'est connecté."),
         _("Choisissez votre trousseau dans « Connexion eHealth »."),

@@ -30,6 +30,8 @@ from ehealth.models import Keystore, PlatformCheck
 SECTION = "ehealth/checks"
 State, Capability = PlatformCheck.State, PlatformCheck.Capability
 LEASE = timedelta(seconds=90)
+# A try ends with an outcome or with its worker: so many claims without an outcome, and it is given up.
+LOST_CLAIMS = 3
 # A box this full soon keeps messages waiting outside.
 NEARLY_FULL = 0.9
 PER_SWEEP = 500
@@ -83,7 +85,8 @@ def run(*, pk: int, now: datetime) -> None:
     if not due.update(state=State.RUNNING, attempts=F("attempts") + 1, lease_until=now + LEASE):
         return
     check = PlatformCheck.objects.select_related("user__practitioner").get(pk=pk)
-    outcome = attempt(check.user, check.capability, now)
+    lost = check.attempts > LOST_CLAIMS
+    outcome = Outcome(State.FAILED, "worker_lost") if lost else attempt(check.user, check.capability, now)
     mine = PlatformCheck.objects.filter(pk=pk, state=State.RUNNING, attempts=check.attempts)
     with transaction.atomic():
         written = mine.update(

@@ -31,6 +31,8 @@ from practitioners.models import Practitioner
 SECTION = "ehealth/connection"
 TRIES, TRIES_SECONDS = 5, 15 * 60
 TEST_LEASE = timedelta(seconds=90)
+# A test whose worker died so often is given up.
+LOST_CLAIMS = 3
 TEST_WAITS = [timedelta(seconds=s) for s in (10, 30, 60, 300, 900)]
 TEST_WAIT_AFTERWARDS = timedelta(hours=1)
 # The key of an untested keystore is not held longer than a session would be.
@@ -182,6 +184,9 @@ def test(*, keystore_pk: int, now: datetime) -> None:
     keystore = _claim(keystore_pk, now)
     if keystore is None:
         return
+    if keystore.lost_claims > LOST_CLAIMS:
+        _refuse(keystore, "test_lost", now)
+        return
     result = trial.run(keystore, now)
     if result.assertion:
         _enter_into_force(keystore, result.assertion, result, now)
@@ -193,7 +198,8 @@ def test(*, keystore_pk: int, now: datetime) -> None:
 
 def _claim(keystore_pk: int, now: datetime) -> Keystore | None:
     due = Keystore.objects.all().due(now).filter(pk=keystore_pk)
-    if not due.update(attempts=F("attempts") + 1, next_attempt_at=now + TEST_LEASE):
+    claim = {"attempts": F("attempts") + 1, "lost_claims": F("lost_claims") + 1}
+    if not due.update(next_attempt_at=now + TEST_LEASE, **claim):
         return None
     claimed: Keystore = Keystore.objects.select_related("user__practitioner", "session").get(pk=keystore_pk)
     return claimed
@@ -233,7 +239,7 @@ def _note(kind: str, user: User, now: datetime, **details: Any) -> None:
 def _try_later(keystore: Keystore, code: str, now: datetime) -> None:
     waits = TEST_WAITS[keystore.attempts - 1 : keystore.attempts]
     wait = waits[0] if waits else TEST_WAIT_AFTERWARDS
-    _mine(keystore).update(result_code=code[:40], next_attempt_at=now + wait)
+    _mine(keystore).update(result_code=code[:40], next_attempt_at=now + wait, lost_claims=0)
 
 
 def _refuse(keystore: Keystore, code: str, now: datetime) -> None:

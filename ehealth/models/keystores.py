@@ -62,6 +62,8 @@ class Keystore(models.Model):
     tested_at = models.DateTimeField(null=True)
     result_code = models.CharField(max_length=40, blank=True)
     attempts = models.PositiveIntegerField(default=0)
+    # Claims of the test that its worker did not bring to an end.
+    lost_claims = models.PositiveIntegerField(default=0)
     next_attempt_at = models.DateTimeField(null=True)
     ended_at = models.DateTimeField(null=True)
     # Days before its end of which the owner was told last; null: of none yet.

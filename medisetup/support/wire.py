@@ -63,6 +63,7 @@ class KeystorePage(ReadOnly):
         Fact("not_before", _("Valable à partir du")),
         Fact("created_at", _("Déposé le")),
         Fact("attempts", _("Essais")),
+        Fact("lost_claims", _("Essais interrompus")),
         Fact("next_attempt_at", _("Prochain essai")),
         Fact("ended_at", _("Terminé le")),
         Fact("reminded_days", _("Dernier rappel (jours avant la fin)")),

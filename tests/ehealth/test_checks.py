@@ -123,6 +123,23 @@ def test_a_try_whose_worker_died_is_taken_up_and_the_late_one_writes_nothing(doc
     assert (row.state, row.attempts) == (State.PASSED, 2)
 
 
+def test_a_try_that_kills_its_worker_three_times_is_given_up_until_it_is_asked_again(
+    doctor: Doctor, signed_in: Callable[..., CheckingClient]
+) -> None:
+    doctor.connect(auto=True)
+    now, calls = timezone.now(), doctor.simulator.calls("etk")
+    checks.ask(user=doctor.user, by=doctor.user, capabilities=[Capability.ETK], now=now)
+    (row,) = PlatformCheck.objects.all()
+    PlatformCheck.objects.update(state=State.RUNNING, attempts=checks.LOST_CLAIMS, lease_until=now)
+    checks.run(pk=row.pk, now=now + timedelta(seconds=1))
+    row.refresh_from_db()
+    assert (row.state, row.code) == (State.FAILED, "worker_lost")
+    assert doctor.simulator.calls("etk") == calls
+    page = signed_in(doctor.user).get(reverse("ehealth:checks", args=[doctor.user.uuid]))
+    assert "Le test a été interrompu plusieurs fois de suite." in page.content.decode()
+    assert tried(doctor, Capability.ETK) == (State.PASSED, "")
+
+
 def test_only_the_owner_asks(doctor: Doctor, signed_in: Callable[..., CheckingClient]) -> None:
     manager = UserFactory(practice=doctor.user.practice, roles=["user_manager"])
     with pytest.raises(Forbidden):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import timedelta
+from html import unescape
 from pathlib import Path
 
 import pytest
@@ -129,6 +130,30 @@ def test_after_a_day_of_silence_the_test_is_given_up_and_the_key_erased(doctor: 
     stored.refresh_from_db()
     assert (stored.state, stored.result_code) == (State.REFUSED, "gave_up")
     assert stored.session.key is None
+
+
+def test_a_test_that_kills_its_worker_three_times_is_given_up_and_the_key_erased(
+    doctor: Doctor, signed_in: Callable[..., CheckingClient]
+) -> None:
+    stored = doctor.upload()
+    now, calls = timezone.now(), doctor.simulator.calls("sts")
+    for turn in range(connection.LOST_CLAIMS):
+        assert connection._claim(stored.pk, now + turn * (connection.TEST_LEASE + timedelta(seconds=1)))
+    connection.test(keystore_pk=stored.pk, now=now + timedelta(hours=1))
+    stored.refresh_from_db()
+    assert (stored.state, stored.result_code, stored.blob) == (State.REFUSED, "test_lost", None)
+    assert stored.session.key is None and doctor.simulator.calls("sts") == calls
+    page = signed_in(doctor.user).get(reverse("ehealth:connection", args=[doctor.user.uuid]))
+    assert "Le test a été interrompu plusieurs fois de suite." in unescape(page.content.decode())
+
+
+def test_tries_that_came_to_an_end_count_as_no_lost_claim(doctor: Doctor) -> None:
+    stored = doctor.upload()
+    doctor.simulator.fault("outage", service="sts", ssin=doctor.ssin, count=20)
+    for hour in range(connection.LOST_CLAIMS + 2):
+        connection.test(keystore_pk=stored.pk, now=timezone.now() + timedelta(hours=2 * hour))
+    stored.refresh_from_db()
+    assert (stored.state, stored.lost_claims) == (State.TESTING, 0)
 
 
 @pytest.mark.parametrize(
