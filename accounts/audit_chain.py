@@ -10,6 +10,7 @@ from __future__ import annotations
 import hmac
 import json
 import logging
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -19,7 +20,7 @@ from typing import Any
 
 from django.conf import settings
 from django.db import connection, transaction
-from django.db.models import Exists, Max, OuterRef
+from django.db.models import Count, Exists, Max, OuterRef
 
 from accounts.models import AuditEvent, AuditLink
 from accounts.sealing import KeyRing, derive_key
@@ -203,6 +204,14 @@ def _beside_the_chain(now: datetime) -> Iterator[Fault]:
             yield Fault("invented", None, number)
         elif late:
             yield Fault("unchained", None, number)
+
+
+def codes_by_key() -> dict[str, int]:
+    """How many codes of events and of the chain each key has made."""
+    counts: Counter[str] = Counter()
+    for rows in (AuditEvent.objects.exclude(key_name=""), AuditLink.objects.all()):
+        counts.update(dict(rows.values_list("key_name").annotate(Count("pk")).order_by()))
+    return dict(counts)
 
 
 def length() -> int:

@@ -221,7 +221,7 @@ def queue(
     """
     content = render(kind, user=user, context=context or {})
     mail = Mail(user=user, kind=kind, to=to or user.email, next_attempt_at=timezone.now())
-    mail.content = sealer().seal(json.dumps(asdict(content)).encode(), **_place(mail))
+    mail.content = sealer().seal(json.dumps(asdict(content)).encode(), **place(mail))
     mail.save()
     if ring_now:
         transaction.on_commit(lambda: ring(mail.pk))
@@ -310,9 +310,9 @@ def _put_off(mail: Mail, now: datetime, error: Exception) -> None:
 
 def open_content(mail: Mail) -> Content:
     """The sealed content of a mail that still waits."""
-    return Content(**json.loads(sealer().open(bytes(mail.content or b""), **_place(mail))))
+    return Content(**json.loads(sealer().open(bytes(mail.content or b""), **place(mail))))
 
 
-def _place(mail: Mail) -> dict[str, Any]:
+def place(mail: Mail) -> dict[str, Any]:
     owner = mail.user.uuid if mail.user else mail.uuid
     return {"table": "mail", "column": "content", "row": mail.uuid, "owner": owner, "version": 1}

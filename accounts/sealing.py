@@ -101,6 +101,12 @@ class _Envelope:
         return head + self.wrap_nonce + self.wrapped + self.nonce + self.ciphertext
 
 
+def key_name_of(value: bytes) -> str:
+    """Name of the key that sealed a value, read in its first 34 bytes; '' for what is no sealed value."""
+    name = bytes(value[2 : 2 + value[1]]) if len(value) > 1 else b""
+    return name.decode("ascii") if bytes(value[:1]) == FORMAT and name.isalnum() else ""
+
+
 class Sealer:
     """Seals and opens values with one key ring.
 
@@ -110,6 +116,11 @@ class Sealer:
 
     def __init__(self, ring: KeyRing) -> None:
         self._ring = ring
+
+    @property
+    def first(self) -> str:
+        """Name of the key that seals."""
+        return self._ring.first
 
     def seal(
         self, plaintext: bytes, *, table: str, column: str, row: object, owner: object, version: int

@@ -10,10 +10,12 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from django.conf import settings
-from django.core.checks import Error, register
+from django.core.checks import CheckMessage, Error, Tags, Warning, register
 from django.urls import URLResolver, get_resolver
 
+from accounts import audit_chain
 from accounts.middleware import ALWAYS_OPEN, FACTOR_PAGES, KEY_PAGES
+from accounts.sealing import ring
 
 LOCAL = ("localhost", "127.0.0.1", "[::1]")
 WELL_FORMED = re.compile(r"[a-z0-9-]+/")
@@ -95,3 +97,22 @@ def refuse_unsafe(**_kwargs: Any) -> list[Error]:
         ),
     ]
     return [Error(text, id=f"medisetup.E{number:03}") for number, (bad, text) in enumerate(reasons, 1) if bad]
+
+
+@register(Tags.database, deploy=True)
+def sealing_keys_fit(**_kwargs: Any) -> list[CheckMessage]:
+    """Which keys the database still needs: one that is missing is an error, one to be retired a warning."""
+    from medisetup import sealed
+
+    known, found = ring().keys, []
+    for column in sealed.COLUMNS:
+        for name, rows in sealed.under_other_keys(column).items():
+            told = f"{column}: {len(rows)} values under the key {name or '(none)'}"
+            if name in known:
+                found.append(Warning(f"{told}, not the first: run rewrap", id="medisetup.W101"))
+            else:
+                found.append(Error(f"{told}, which SEALING_KEYS lacks", id="medisetup.E101"))
+    for name in audit_chain.codes_by_key().keys() - known.keys():
+        told = f"the audit trail has codes of the key {name}, which SEALING_KEYS lacks"
+        found.append(Warning(told, id="medisetup.W102"))
+    return found

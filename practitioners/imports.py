@@ -92,18 +92,18 @@ def propose(*, by: User, digest: str, people: Sequence[Person], now: datetime) -
             raise AlreadyImported(before)
         PeopleImport.objects.filter(by=by, state=State.CHECKED).delete()
         row = PeopleImport(practice=by.practice, by=by, digest=digest, count=len(people), checked_at=now)
-        row.content = sealer().seal(json.dumps([asdict(one) for one in people]).encode(), **_place(row))
+        row.content = sealer().seal(json.dumps([asdict(one) for one in people]).encode(), **place(row))
         row.save()
     return row
 
 
 def people_of(row: PeopleImport) -> list[Person]:
     """The checked people of an import that is not created yet."""
-    content = json.loads(sealer().open(bytes(row.content), **_place(row))) if row.content else []
+    content = json.loads(sealer().open(bytes(row.content), **place(row))) if row.content else []
     return [Person(**one) for one in content]
 
 
-def _place(row: PeopleImport) -> dict[str, Any]:
+def place(row: PeopleImport) -> dict[str, Any]:
     return {
         "table": "peopleimport", "column": "content", "row": row.uuid, "owner": row.practice.uuid,
         "version": 1,

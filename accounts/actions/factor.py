@@ -80,7 +80,7 @@ def activate(*, user: User, seed: bytes, code: str, now: datetime) -> list[str]:
         _hold(user)
         if is_active(user):
             raise AlreadyActive
-        sealed = base64.b64encode(sealer().seal(seed, **_place(user))).decode()
+        sealed = base64.b64encode(sealer().seal(seed, **place(user))).decode()
         Authenticator.objects.create(user=user, type=Type.TOTP, data={"seed": sealed, "step": step})
         codes = _new_codes(user)
         end_sessions(user=user, by=user, now=now)
@@ -127,7 +127,7 @@ def verify(*, user: User, code: str, now: datetime) -> bool:
 
 
 def _use_step(row: Authenticator, user: User, code: str, now: datetime) -> bool:
-    seed = sealer().open(base64.b64decode(row.data["seed"]), **_place(user))
+    seed = sealer().open(base64.b64decode(row.data["seed"]), **place(user))
     step = _step_of(seed, code, now, after=row.data["step"])
     if step is None:
         return False
@@ -174,5 +174,5 @@ def _hold(user: User) -> None:
     User.objects.get_queryset().select_for_update().get(pk=user.pk)
 
 
-def _place(user: User) -> dict[str, Any]:
+def place(user: User) -> dict[str, Any]:
     return {"table": "factor", "column": "seed", "row": user.uuid, "owner": user.uuid, "version": 1}

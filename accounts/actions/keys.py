@@ -160,7 +160,7 @@ def _add(user: User, key: PublicKey, file: KeyFile, *, origin: str, prepared: bo
         prepared=prepared,
     )
     if file.code:
-        row.file_code = sealer().seal(file.code.encode(), **_place(row))
+        row.file_code = sealer().seal(file.code.encode(), **place(row))
     try:
         with transaction.atomic():
             row.save()
@@ -175,7 +175,7 @@ def _is_known(fingerprint: str) -> bool:
     return known or BlockedKey.objects.filter(**of_key).exists()
 
 
-def _place(row: PersonalKey) -> dict[str, Any]:
+def place(row: PersonalKey) -> dict[str, Any]:
     place = {"table": "accounts_personalkey", "column": "file_code", "row": row.uuid}
     return place | {"owner": row.user.uuid, "version": 1}
 
@@ -290,7 +290,7 @@ def release_code(*, user: User, now: datetime) -> str:
             raise KeyProblem("code_missing")
         audit.record("account:key:code_released", actor=user, subject=user, at=now)
         _tell("key_code_released", user=user, by=user, now=now)
-        return sealer().open(bytes(key.file_code), **_place(key)).decode()
+        return sealer().open(bytes(key.file_code), **place(key)).decode()
 
 
 # --- renewing and giving up ------------------------------------------------------------------
