@@ -1,23 +1,23 @@
-"""Start refuses unsafe production settings (SR-127)."""
+"""What is unsafe in production (SR-127): settings, and with `--database default` keys and migrations."""
 
 from __future__ import annotations
 
-import base64
-import binascii
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 from urllib.parse import urlsplit
 
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, Tags, Warning, register
+from django.db import connection
+from django.db.migrations.executor import MigrationExecutor
 from django.urls import URLResolver, get_resolver
 
 from accounts import audit_chain
 from accounts.middleware import ALWAYS_OPEN, FACTOR_PAGES, KEY_PAGES
-from accounts.sealing import ring
+from accounts.sealing import BadKeyRing, ring
 
-LOCAL = ("localhost", "127.0.0.1", "[::1]")
+EXAMPLE = re.compile("insecure|example|change.?me|secret.?key", re.I)
 WELL_FORMED = re.compile(r"[a-z0-9-]+/")
 
 
@@ -25,15 +25,26 @@ def local(url: str) -> bool:
     return (urlsplit(url).hostname or "") in ("localhost", "127.0.0.1", "::1")
 
 
-def sealing_keys_are_long() -> bool:
+def of_a_platform(url: str) -> bool:
+    """An https address with a name known outside: no number, no neighbour such as the simulator."""
+    host = urlsplit(url).hostname or ""
+    return url.startswith("https://") and "." in host and ":" not in host and not host[-1].isdigit()
+
+
+def hosts_are_named() -> bool:
+    return bool(settings.ALLOWED_HOSTS) and not any(host[:1] in "*." for host in settings.ALLOWED_HOSTS)
+
+
+def is_a_secret(text: str) -> bool:
+    return len(text) >= 50 and len(set(text)) >= 10 and not EXAMPLE.search(text)
+
+
+def sealing_keys_are_random() -> bool:
+    """No bytes in order, among which are those of examples: of 32 random ones that never happens."""
     try:
-        keys = [
-            base64.b64decode(part.split(":", 1)[1], validate=True)
-            for part in settings.SEALING_KEYS.split(",")
-        ]
-    except (IndexError, binascii.Error):
+        return all(sorted(key) != list(key) for key in ring().keys.values())
+    except BadKeyRing:
         return False
-    return all(len(key) == 32 and key != bytes(32) for key in keys)
 
 
 def first_segments() -> set[str]:
@@ -56,12 +67,12 @@ def refuse_unsafe(**_kwargs: Any) -> list[Error]:
     """One error per reason not to start."""
     simulation = settings.EHEALTH_ENVIRONMENT == "simulation"
     reasons = [
-        (not sealing_keys_are_long(), "SEALING_KEYS: give one or more kid:base64 of 32 random bytes"),
+        (not sealing_keys_are_random(), "SEALING_KEYS: give one or more kid:base64 of 32 random bytes"),
         (
-            len(settings.SECRET_KEY) < 50 or "insecure" in settings.SECRET_KEY,
-            "SECRET_KEY: 50 random characters at least",
+            not all(map(is_a_secret, [settings.SECRET_KEY, *settings.SECRET_KEY_FALLBACKS])),
+            "SECRET_KEY: 50 random characters at least, no example",
         ),
-        ("*" in settings.ALLOWED_HOSTS, "ALLOWED_HOSTS: name the hosts"),
+        (not hosts_are_named(), "ALLOWED_HOSTS: name the hosts"),
         (
             not settings.SECURE and not local(settings.PORTAL_ORIGIN),
             "PORTAL_ORIGIN: https (keys are made in the browser)",
@@ -71,9 +82,8 @@ def refuse_unsafe(**_kwargs: Any) -> list[Error]:
             "DEBUG, DEMO and the simulator are for this machine only: PORTAL_ORIGIN must be localhost",
         ),
         (
-            not simulation
-            and any(not url.startswith("https://") or local(url) for url in settings.EHEALTH_BASE_URLS),
-            "EHEALTH_BASE_URL: https and not this machine, outside the simulation",
+            not simulation and not all(map(of_a_platform, settings.EHEALTH_BASE_URLS)),
+            "EHEALTH_BASE_URL: https and the name of a host outside, unless EHEALTH_ENVIRONMENT=simulation",
         ),
         (
             settings.EHEALTH_ENVIRONMENT not in ("simulation", "acceptance", "production"),
@@ -100,10 +110,12 @@ def refuse_unsafe(**_kwargs: Any) -> list[Error]:
 
 
 @register(Tags.database, deploy=True)
-def sealing_keys_fit(**_kwargs: Any) -> list[CheckMessage]:
+def sealing_keys_fit(databases: Sequence[str] | None = None, **_kwargs: Any) -> list[CheckMessage]:
     """Which keys the database still needs: one that is missing is an error, one to be retired a warning."""
     from medisetup import sealed
 
+    if not databases:
+        return []
     known, found = ring().keys, []
     for column in sealed.COLUMNS:
         for name, rows in sealed.under_other_keys(column).items():
@@ -116,3 +128,16 @@ def sealing_keys_fit(**_kwargs: Any) -> list[CheckMessage]:
         told = f"the audit trail has codes of the key {name}, which SEALING_KEYS lacks"
         found.append(Warning(told, id="medisetup.W102"))
     return found
+
+
+@register(Tags.database, deploy=True)
+def migrations_are_applied(databases: Sequence[str] | None = None, **_kwargs: Any) -> list[Error]:
+    """An error while the database is older than the program."""
+    if not databases:
+        return []
+    executor = MigrationExecutor(connection)
+    waiting = executor.migration_plan(executor.loader.graph.leaf_nodes())
+    if not waiting:
+        return []
+    told = ", ".join(str(migration) for migration, _backwards in waiting[:3])
+    return [Error(f"the database lacks migrations ({told}): run migrate", id="medisetup.E102")]
