@@ -260,9 +260,15 @@ CELERY_TIMEZONE = "UTC"
 SWEEP_SECONDS = env.int("SWEEP_SECONDS", default=30)
 
 
-def every(task: str, seconds: int) -> dict[str, object]:
-    """One line of the beat table; a message that waited a whole period is stale."""
-    return {"task": task, "schedule": schedule(timedelta(seconds=seconds)), "options": {"expires": seconds}}
+def every(task: str, seconds: int, queue: str = "") -> dict[str, object]:
+    """One line of the beat table; a message that waited a whole period is stale.
+
+    With `queue` it goes there, and the task is told.
+    """
+    line = {"task": task, "schedule": schedule(timedelta(seconds=seconds)), "options": {"expires": seconds}}
+    if queue:
+        line |= {"kwargs": {"queue": queue}, "options": {"expires": seconds, "queue": queue}}
+    return line
 
 
 CELERY_BEAT_SCHEDULE = {
@@ -277,6 +283,8 @@ CELERY_BEAT_SCHEDULE = {
     "sweep licences": every("accounts.tasks.sweep_licences", 3600),
     "lengthen the audit chain": every("accounts.tasks.lengthen_audit_chain", 60),
     "anchor the audit chain": every("accounts.tasks.anchor_audit_chain", 3600),
+    "heartbeat": every("medisetup.tasks.leave_heartbeat", 60, "interactive"),
+    "heartbeat of the poller": every("medisetup.tasks.leave_heartbeat", 60, "poll"),
     "purge": every("accounts.tasks.purge_expired", 3600),
 }
 

@@ -5,7 +5,7 @@ from django.contrib.auth.decorators import login_not_required
 from django.urls import include, path
 from django.views.i18n import set_language
 
-from medisetup import board_pages, journal, platform_pages, views
+from medisetup import board_pages, health, journal, platform_pages, views
 
 urlpatterns = [
     path("", views.home, name="home"),
@@ -22,7 +22,8 @@ urlpatterns = [
     path("journal/", journal.practice_journal, name="journal"),
     path("journal/export/", journal.export, name="journal_export"),
     path("help/", views.help_page, name="help"),
-    path("health/", views.health, name="health"),
+    path("health/live/", health.live, name="health_live"),
+    path("health/ready/", health.ready, name="health_ready"),
     path("language/", login_not_required(set_language), name="set_language"),
     path("", include("accounts.urls")),
     path("", include("practitioners.urls")),

@@ -1,4 +1,4 @@
-"""Home (my checklist), one person, help, health, error pages."""
+"""Home (my checklist), one person, help, error pages."""
 
 from __future__ import annotations
 
@@ -10,8 +10,7 @@ from uuid import UUID
 
 from django.conf import settings
 from django.contrib.auth.decorators import login_not_required
-from django.db import connection
-from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
+from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils import timezone
@@ -125,15 +124,6 @@ def person(request: SignedRequest, uuid: UUID) -> HttpResponse:
 @require_GET
 def help_page(request: HttpRequest) -> HttpResponse:
     return render(request, "medisetup/help.html")
-
-
-@login_not_required
-@require_GET
-def health(request: HttpRequest) -> HttpResponse:
-    """Ready when the database answers; short, without detail for strangers."""
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT 1")
-    return JsonResponse({"status": "ok"})
 
 
 # The demonstration's letter box: mails are files in a folder; these two pages exist with DEMO only.

@@ -22,7 +22,7 @@ TEMPLATES = ROOT / "templates"
 # Django, allauth or WhiteNoise look these up by their names.
 BY_NAME = {"forms/form.html", "forms/field.html", "forms/formset_error_summary.html"}
 ROUTES_BY_NAME = {"account_change_password", "account_reset_password_done"}
-ROUTES_BY_NAME |= {"account_reset_password_from_key_done", "health", "mfa_authenticate"}
+ROUTES_BY_NAME |= {"account_reset_password_from_key_done", "health_live", "health_ready", "mfa_authenticate"}
 # Typed from memory; they send on to the portal's own.
 ROUTES_BY_NAME |= {"support:login", "support:logout", "support:password_change"}
 # Made by the site of support, one or two a kind of row; `test_support` follows the links to each.

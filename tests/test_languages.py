@@ -44,7 +44,8 @@ READ_ALOUD = ("title", "aria-label", "alt", "placeholder", "content", "data-labe
 # Routes that show no page of their own: they send on, answer a script, or are the tool of a form.
 PAGELESS = {
     "me",
-    "health",
+    "health_live",
+    "health_ready",
     "set_language",
     "account_change_password",
     "billing:bic",

@@ -61,7 +61,7 @@ class Portal:
         self.environment = self._environment(address)
         self._prepare()
         web = (*WEB, "-b", f"127.0.0.1:{self.port}", "medisetup.wsgi")
-        health = f"http://127.0.0.1:{self.port}/health/"
+        health = f"http://127.0.0.1:{self.port}/health/live/"
         self._launch("worker", *WORKER, ready=wrote(self.log("worker"), " ready."))
         self._launch("beat", *BEAT, ready=wrote(self.log("beat"), "beat: Starting"))
         self._launch("web", *web, ready=lambda: answers(health))

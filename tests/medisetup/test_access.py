@@ -18,7 +18,7 @@ from tests.practitioners.factories import PractitionerFactory
 
 pytestmark = pytest.mark.django_db
 
-OUTCOMES = {"ok", "redirect", "login", "400", "403", "404", "405", "410", "422"}
+OUTCOMES = {"ok", "redirect", "login", "400", "403", "404", "405", "410", "422", "503"}
 # The table in parts, so that parallel runs share the work.
 PARTS = 8
 

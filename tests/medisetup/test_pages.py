@@ -1,4 +1,4 @@
-"""Home, people, one person, help, health: what each reader sees."""
+"""Home, people, one person, help: what each reader sees."""
 
 from __future__ import annotations
 
@@ -143,9 +143,8 @@ def test_a_page_of_somebody_unseen_is_noted_alike_for_a_stranger_and_for_nobody(
     assert (first.subject, second.subject) == (None, None), "no name of another practice in this journal"
 
 
-def test_health_and_help_are_public_and_the_rest_is_not() -> None:
+def test_help_is_public_and_the_rest_is_not() -> None:
     client = Client()
-    assert client.get("/health/").json() == {"status": "ok"}
     assert client.get("/help/").status_code == 200
     for path in ("/", "/people/", "/mailbox/", "/key/"):
         assert client.get(path).url.startswith("/signin/")

@@ -158,7 +158,7 @@ class Start:
             f"127.0.0.1:{self.port}",
             "medisetup.wsgi",
         )
-        address = f"http://127.0.0.1:{self.port}/health/"
+        address = f"http://127.0.0.1:{self.port}/health/live/"
         programs = (
             self._program("Worker", "worker", *WORKER, ready=wrote(self._log("worker"), " ready.")),
             self._program("Beat", "beat", *BEAT, ready=wrote(self._log("beat"), "beat: Starting")),
