@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from datetime import UTC
 from email import message_from_bytes, policy
 from pathlib import Path
@@ -24,7 +25,7 @@ from accounts.signed_request import SignedRequest
 from billing.licence_words import licence_line
 from ehealth.actions.account_change import open_tasks
 from ehealth.presenters import platform_down
-from medisetup import item
+from medisetup import item, unavailable
 from medisetup.checklist import Checklist, Line, checklist
 from medisetup.templatetags.medisetup import TABS, sections_of
 
@@ -206,4 +207,7 @@ def not_found(request: HttpRequest, exception: Exception | None = None) -> HttpR
 
 @login_not_required
 def server_error(request: HttpRequest) -> HttpResponse:
+    """Called while the error is being handled, wherever it was raised, in a middleware too."""
+    if unavailable.database_is_lost(sys.exception()):
+        return unavailable.page(request)
     return render(request, "errors/500.html", status=500)
