@@ -77,6 +77,12 @@ def test_running_work_has_time_to_end(name: str) -> None:
     assert grace and int(grace[1]) >= 70
 
 
+def test_the_end_of_the_audit_chain_outlives_the_database_and_the_container() -> None:
+    assert "AUDIT_ANCHOR_FILE: /data/audit-anchors.jsonl" in SERVICES["worker"]
+    assert 'volumes: ["anchors:/data"]' in SERVICES["worker"]
+    assert "  anchors: {}" in COMPOSE and "anchors" not in SERVICES["database"]
+
+
 def test_secrets_are_files_and_every_one_is_used() -> None:
     declared = set(blocks("secrets"))
     used = set(re.findall(r"/run/secrets/(\w+)", COMPOSE))

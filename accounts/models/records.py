@@ -195,7 +195,7 @@ class SectionReview(models.Model):
 class AuditEvent(models.Model):
     """One act; written in the same transaction as the change. No foreign keys: nothing cascades.
 
-    The table refuses UPDATE and DELETE by a trigger (migration `append_only_audit`).
+    The table refuses UPDATE, DELETE and TRUNCATE by triggers (`append_only_audit`, `audit_untruncated`).
     """
 
     at = models.DateTimeField(db_index=True)

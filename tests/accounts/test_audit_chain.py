@@ -26,8 +26,10 @@ from accounts.audit_chain import Fault
 from accounts.models import AuditEvent, AuditLink, User
 from tests.accounts.factories import UserFactory
 from tests.accounts.test_people import at_once
+from tests.conftest import UNTRUNCATED
 
 pytestmark = pytest.mark.django_db(transaction=True)
+APPEND_ONLY = {"accounts_auditevent": "audit_append_only", "accounts_auditlink": "audit_link_append_only"}
 
 
 def note(user: User, **details: Any) -> AuditEvent:
@@ -53,13 +55,13 @@ def found(**how: Any) -> list[Fault]:
 def tamper(sql: str, *values: Any) -> None:
     """As somebody with the rights of the database's owner could."""
     with connection.cursor() as cursor:
-        for table in ("auditevent", "auditlink"):
-            cursor.execute(f"ALTER TABLE accounts_{table} DISABLE TRIGGER USER")
+        for table, trigger in APPEND_ONLY.items():
+            cursor.execute(f"ALTER TABLE {table} DISABLE TRIGGER {trigger}")
         try:
             cursor.execute(sql, values)
         finally:
-            for table in ("auditevent", "auditlink"):
-                cursor.execute(f"ALTER TABLE accounts_{table} ENABLE TRIGGER USER")
+            for table, trigger in APPEND_ONLY.items():
+                cursor.execute(f"ALTER TABLE {table} ENABLE TRIGGER {trigger}")
 
 
 # --- a whole chain ---------------------------------------------------------------------------
@@ -312,6 +314,19 @@ def test_the_database_refuses_change(events: list[AuditEvent], table: str, verb:
         connection.cursor() as cursor,
     ):
         cursor.execute(verb.format(table))
+
+
+@pytest.mark.parametrize("table", UNTRUNCATED)
+def test_the_database_refuses_to_empty_the_trail(events: list[AuditEvent], table: str) -> None:
+    """With the trigger in force, as everywhere but in this test's database."""
+    with (
+        pytest.raises(ProgrammingError, match=f"{table} is append-only"),
+        transaction.atomic(),
+        connection.cursor() as cursor,
+    ):
+        cursor.execute(f"ALTER TABLE {table} ENABLE TRIGGER {UNTRUNCATED[table]}")
+        cursor.execute(f"TRUNCATE {table}")
+    assert AuditEvent.objects.count() == AuditLink.objects.count() == len(events)
 
 
 @contextmanager
