@@ -309,6 +309,16 @@ def sweep(*, now: datetime) -> int:
     return len(keys)
 
 
+def behind() -> QuerySet[EdmgRegistration]:
+    """Registrations on their way when a copy was made: the mutuality may know more than the copy."""
+    return EdmgRegistration.objects.filter(state__in=EdmgRegistration.OPEN, outcome_unknown=False)
+
+
+def doubt() -> int:
+    """After a copy was restored: no open registration gets a new reference before its outcome is known."""
+    return behind().update(outcome_unknown=True)
+
+
 def may_retry(row: EdmgRegistration) -> bool:
     """Whether the owner can do something by asking again without changing anything."""
     if row.state == State.REJECTED:
