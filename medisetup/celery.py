@@ -1,13 +1,15 @@
 """The Celery application; the beat table is in settings."""
 
 import os
-import sys
 
 import django
 from celery import Celery
 from celery.signals import beat_init, celeryd_init
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "medisetup.settings")
+
+# Celery has the stream of that name by then.
+STDERR = 2
 
 app = Celery("medisetup")
 app.config_from_object("django.conf:settings", namespace="CELERY")
@@ -24,5 +26,5 @@ def refuse_unsafe(**_kwargs: object) -> None:
     try:
         start.refuse_unsafe()
     except start.UnsafeStart as unsafe:
-        sys.__stderr__.write(f"{unsafe}\n")
+        os.write(STDERR, f"{unsafe}\n".encode())
         raise SystemExit(1) from unsafe

@@ -118,7 +118,8 @@ def sealing_keys_fit(databases: Sequence[str] | None = None, **_kwargs: Any) -> 
 
     if not databases:
         return []
-    known, found = ring().keys, []
+    known = ring().keys
+    found: list[CheckMessage] = []
     for column in sealed.COLUMNS:
         for name, rows in sealed.under_other_keys(column).items():
             told = f"{column}: {len(rows)} values under the key {name or '(none)'}"

@@ -15,5 +15,5 @@ DROP TRIGGER audit_link_untruncated ON accounts_auditlink;
 
 
 class Migration(migrations.Migration):
-    dependencies = [("accounts", "0007_audit_chain")]
+    dependencies = [("accounts", "0010_sessions_under_a_digest")]
     operations = [migrations.RunSQL(REFUSE, ALLOW)]
