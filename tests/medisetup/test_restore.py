@@ -7,6 +7,7 @@ import os
 import secrets
 import subprocess
 from collections.abc import Callable, Iterator
+from datetime import timedelta
 from io import StringIO
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -119,9 +120,10 @@ def test_a_copy_that_is_not_whole_is_named(
 ) -> None:
     settings.AUDIT_ANCHOR_FILE = str(tmp_path / "anchors")
     audit_chain.lengthen()
-    make(copies)
     with transaction.atomic():
-        audit.record("account:session:began", actor=three[0].user, subject=three[0].user)
+        yesterday = timezone.now() - timedelta(days=1)
+        audit.record("account:session:began", actor=three[0].user, subject=three[0].user, at=yesterday)
+    make(copies)
     audit_chain.lengthen()
     audit_chain.write_anchor(now=timezone.now())
     restore(copies)
