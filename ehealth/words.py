@@ -193,7 +193,7 @@ NEEDS_FIRST = _("Complétez-le d'abord, puis refaites le test.")
 CHECKS = {
     "worker_lost": Words(
         _("Le test a été interrompu plusieurs fois de suite."),
-        _("Relancez-le ; si cela se répète, contactez l'assistance."),
+        _("Relancez-le ; si cela se répète, contactez le support."),
     ),
     "no_keystore": Words(
         _("Aucun trousseau valable n'est connecté."),
