@@ -129,7 +129,8 @@ class AddressForm(PrefillableForm):
             return values
         if values.get("type") == Address.Type.WORK:
             for name in self.NEEDED_AT_WORK:
-                self.demand(name, _("Un lieu de travail a besoin de ce champ : complétez-le."))
+                said = _("Complétez le champ « %(label)s » : un lieu de travail en a besoin.")
+                self.demand(name, said % {"label": self.fields[name].label})
         if values.get("postcode"):
             try:
                 values["postcode"] = postcode(values["postcode"], country=values.get("country", "BE"))
@@ -219,7 +220,6 @@ class AddressesForm(SectionForm):
             )
             for number in range(count)
         ]
-        self.adding = bool(asked)
 
     def _posted_count(self) -> int:
         return posted_count(str(self.data.get("addresses", "")), MOST_ADDRESSES) or 0
@@ -247,6 +247,16 @@ class AddressesForm(SectionForm):
 
     def initial_for(self, subject: User) -> dict[str, Any]:
         return {"addresses": Address.objects.filter(practitioner__user=subject).count()}
+
+    def parts(self) -> list[forms.Form]:
+        """Every form of the page below this one."""
+        return [part for address in self.address_forms for part in (address, *address.telecom_forms)]
+
+    def unjudged(self) -> AddressesForm:
+        """For a page that only gets a row more: nothing is complained about before somebody saves."""
+        for part in (self, *self.parts()):
+            part.errors.clear()
+        return self
 
     def is_valid(self) -> bool:
         parts = [form.is_valid() for form in self.address_forms if form.is_bound]

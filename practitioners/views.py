@@ -74,15 +74,14 @@ class Addresses(SectionView[AddressesForm]):
 
     def post(self, request: SignedRequest, uuid: UUID) -> HttpResponse:
         if "add" in request.POST:
-            return self.page(self.form(request.POST))
+            return self.page(self.form(request.POST).unjudged())
         return super().post(request, uuid)
 
     def context(self, form: AddressesForm) -> dict[str, Any]:
-        parts = [part for address in form.address_forms for part in (address, *address.telecom_forms)]
+        parts = form.parts()
         return {
             "formsets": [{"forms": parts}],
-            "errors_anywhere": not form.adding
-            and (form.errors or any(part.errors for part in parts if part.is_bound)),
+            "errors_anywhere": form.errors or any(part.errors for part in parts if part.is_bound),
         }
 
 

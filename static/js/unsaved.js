@@ -3,7 +3,7 @@ const files = (form) => [...form.querySelectorAll("input[type=file]")].some((inp
 const typed = (form) => JSON.stringify([...new FormData(form)].filter(([, value]) => typeof value === "string"));
 
 for (const form of document.querySelectorAll("form[data-unsaved]")) {
-  // A form that came back with errors holds values that are nowhere saved.
+  // A form that came back, with errors or a row more, holds values that are nowhere saved.
   const first = form.dataset.unsaved === "changed" ? "" : typed(form);
   let leaving = false;
   form.addEventListener("submit", () => { leaving = true; });

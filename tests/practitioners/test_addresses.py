@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+import re
 
 import pytest
 from django.urls import reverse
@@ -70,7 +71,7 @@ def test_the_first_visit_proposes_one_workplace(signed_in, doctor) -> None:
 @pytest.mark.parametrize(
     ("changes", "telecoms", "words"),
     [
-        ({"street": ""}, TELECOMS, "complétez-le"),
+        ({"street": ""}, TELECOMS, "Complétez le champ « Rue »"),
         ({"postcode": "0123"}, TELECOMS, "code postal"),
         ({}, [("phone", "02 123 45 67")], "id_address-0-telecom-0-value"),
         ({}, [("email", "pas une adresse")], "id_address-0-telecom-0-value"),
@@ -92,6 +93,20 @@ def test_adding_a_row_saves_nothing_and_keeps_what_was_typed(signed_in, doctor) 
     more = signed_in(doctor).post(url(doctor), form(address(), add="telecom-0")).content.decode()
     assert "address-0-telecom-3-value" in more
     assert not Address.objects.exists()
+
+
+def test_a_row_more_is_no_reason_to_complain(signed_in, doctor) -> None:
+    wrong = address(street="", postcode="0123", telecoms=[("email", "pas une adresse")])
+    page = signed_in(doctor).post(url(doctor), form(wrong, add="telecom-0")).content.decode()
+    assert "field-error" not in page and "pas une adresse" in page and "0123" in page
+    assert 'data-unsaved="changed"' in page
+
+
+def test_enter_saves_and_adds_nothing(signed_in, doctor) -> None:
+    """Browsers press the first button of a form when somebody presses Enter in a field."""
+    page = signed_in(doctor).get(url(doctor)).content.decode()
+    first = re.search(r"<button[^>]*>", page[page.index('class="form"') :])
+    assert first and "name=" not in first[0]
 
 
 def test_losing_the_last_complete_workplace_asks_first(signed_in, doctor) -> None:
