@@ -19,12 +19,12 @@ from django.utils.translation import gettext as _
 
 from accounts import contacts, identifiers
 from accounts.access import assignable_roles
-from accounts.actions.people import EmailTaken, LoginTaken, NoRole, RoleNotAssignable
+from accounts.actions.people import EmailTaken, LoginTaken, RoleNotAssignable
 from accounts.fields import NihiiField, PhoneField, SsinField
 from accounts.forms.declared import field_of
 from accounts.identifiers import Invalid, fold
 from accounts.models import Practice, Role, User
-from practitioners.forms import proposed_speciality, required_message
+from practitioners.forms import proposed_speciality
 from practitioners.imports import Person
 from practitioners.models import Practitioner, Telecom
 from practitioners.people import NewPersonForm
@@ -36,7 +36,7 @@ NIHII_IDENTITY = 8
 COLUMNS = (
     "last_name", "first_name", "login", "email", "language", "roles", "profession", "ssin", "nihii", "mobile",
 )  # fmt: skip
-REQUIRED = ("last_name", "login", "email", "roles", "profession")
+REQUIRED = ("last_name", "first_name", "login", "email", "roles", "profession")
 NUMBERS = ("ssin", "nihii", "mobile")
 # 8.2110297684E+10 or 8,21103E+10: what a spreadsheet shows of eleven digits.
 SCIENTIFIC = re.compile(r"\d([.,]\d+)?E\+?\d+", re.IGNORECASE)
@@ -114,10 +114,6 @@ class PersonForm(NewPersonForm):
         field_of(self, "nihii", NihiiField).profession_digits = digits
         for name in ("profession", "language", "roles"):
             self.fields[name].error_messages["invalid_choice"] = NOT_IN_LIST
-        self.fields["roles"].error_messages["required"] = NoRole.message
-        self.fields["profession"].error_messages["required"] = required_message(
-            "profession", str(self.fields["profession"].label)
-        )
 
     def clean_roles(self) -> list[str]:
         roles: list[str] = self.cleaned_data["roles"]

@@ -9,10 +9,11 @@ from django.conf import settings
 from django.utils.translation import gettext_lazy
 
 from accounts.access import assignable_roles
+from accounts.actions.people import NoRole
 from accounts.fields import EmailField, LoginField, NameField
-from accounts.forms.declared import field_of
+from accounts.forms.declared import field_of, hide_optional
 from accounts.models import Practice, Role, User
-from practitioners.forms import EMPTY
+from practitioners.forms import EMPTY, required_message
 from practitioners.reference import HOUSE, profession_choices
 
 
@@ -56,3 +57,16 @@ class NewPersonForm(forms.Form):
         roles = field_of(self, "roles", forms.MultipleChoiceField)
         roles.choices = [choice for choice in Role.choices if choice[0] in allowed]
         self.initial.setdefault("language", actor.language)
+        hide_optional(self, "first_name")
+        roles.error_messages["required"] = NoRole.message
+        profession = self.fields["profession"]
+        profession.error_messages["required"] = required_message("profession", str(profession.label))
+
+    def clean(self) -> dict[str, Any]:
+        """A house has no first name; a person has, and is written to by it."""
+        values = self.cleaned_data
+        missing = "first_name" not in self.errors and not values.get("first_name")
+        if missing and values.get("profession", HOUSE) != HOUSE:
+            label = str(self.fields["first_name"].label)
+            self.add_error("first_name", required_message("first_name", label))
+        return values

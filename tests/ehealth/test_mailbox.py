@@ -16,6 +16,7 @@ from accounts.models import AuditEvent, User
 from ehealth.actions import connection, mailbox
 from ehealth.configuration import platform
 from ehealth.models import Exchange, Keystore, Mailbox, MailboxMessage, PlatformSession
+from tests.accounts.factories import UserFactory
 from tests.client import CheckingClient
 from tests.ehealth.conftest import Doctor
 
@@ -288,3 +289,10 @@ def test_one_sees_only_ones_own_messages(
     poll()
     html = signed_in(new_doctor().user).get(reverse("ehealth:mailbox")).content.decode()
     assert "Secret" not in html
+
+
+def test_nobody_but_a_physician_is_asked_about_a_box(signed_in: Callable[..., CheckingClient]) -> None:
+    """Without a keystore there is nothing to fetch, and nothing to switch on."""
+    html = signed_in(UserFactory(roles=["user_manager"])).get(reverse("ehealth:mailbox")).content.decode()
+    assert "Aucune eHealthBox à relever pour vous" in html
+    assert 'name="auto"' not in html and "Activez" not in html

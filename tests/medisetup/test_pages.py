@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 from uuid import uuid4
 
 import pytest
@@ -10,6 +11,7 @@ from django.test import Client
 from django.urls import reverse
 
 from accounts.access import Capability
+from accounts.actions.people import NoRole
 from accounts.models import AuditEvent, Invitation, User
 from practitioners.models import Practitioner
 from tests.accounts.factories import PracticeFactory, UserFactory
@@ -99,16 +101,18 @@ def test_a_manager_creates_a_doctor_with_licence_and_invitation(signed_in) -> No
     [
         ({"email": "pas-une-adresse"}, "e-mail"),
         ({"login": "admin"}, "login"),
-        ({"roles": []}, "Rôle"),
+        ({"roles": []}, NoRole.message),
         ({"roles": ["admin"]}, "admin"),
-        ({"profession": ""}, "Profession"),
+        ({"profession": ""}, "Complétez le champ « Profession »."),
+        ({"first_name": ""}, "Complétez le champ « Prénom »."),
     ],
 )
 def test_a_wrong_new_person_is_explained_and_kept(signed_in, changes, words) -> None:
     client = signed_in(UserFactory(roles=["user_manager"]))
     response = client.post(reverse("practitioners:new"), new_person(**changes))
     assert response.status_code == 422
-    assert words in response.content.decode() and 'value="Fontaine"' in response.content.decode()
+    page = html.unescape(response.content.decode())
+    assert str(words) in page and 'value="Fontaine"' in page
     assert not Practitioner.objects.exists()
 
 

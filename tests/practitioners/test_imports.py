@@ -141,6 +141,7 @@ FILES: dict[str, bytes] = {
     "a wrong national number": as_csv(one(ssin="82110297685")),
     "a wrong INAMI number": as_csv(one(nihii="19990117003")),
     "no login": as_csv(one(login="")),
+    "no first name": as_csv(one(first_name="")),
     "a reserved login": as_csv(one(login="accueil")),
     "an invisible login": as_csv(one(login="an\u200bne-martin")),
     "a broken address": as_csv(one(email="anne@nulle")),
