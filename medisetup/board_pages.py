@@ -99,10 +99,18 @@ def _refusal(again: datetime | None) -> str:
 
 @require_POST
 def remind_all(request: SignedRequest) -> HttpResponse:
-    """A reminder to everybody who must act and was not written to lately."""
+    """A reminder to everybody else who must act and was not written to lately."""
     count = reminders.remind_all(by=request.user, now=timezone.now())
-    said = ngettext("%(count)s rappel est parti.", "%(count)s rappels sont partis.", count)
-    messages.success(request, said % {"count": count})
+    if count:
+        said = ngettext("%(count)s rappel est parti.", "%(count)s rappels sont partis.", count)
+        messages.success(request, said % {"count": count})
+    else:
+        messages.warning(
+            request,
+            _(
+                "Aucun rappel n'est parti : chacun en a reçu un il y a moins de trois jours, ou n'a rien à faire."
+            ),
+        )
     return _back(request)
 
 

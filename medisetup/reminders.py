@@ -19,7 +19,7 @@ KIND = "reminder"
 def remind(*, user: User, by: User, now: datetime) -> bool:
     """Write to one person of the own practice; False when somebody wrote in the last three days.
 
-    Raises `Forbidden`. Nothing is sent to who is ready, never signed in, or has nothing to do.
+    Raises `Forbidden`. Nothing is sent to who is ready, never signed in, has nothing to do, or asks.
     """
     _require(by)
     rows = board(visible_users(by).filter(pk=user.pk), now)
@@ -27,7 +27,7 @@ def remind(*, user: User, by: User, now: datetime) -> bool:
 
 
 def remind_all(*, by: User, now: datetime) -> int:
-    """Write to everybody of the own practice who must act; how many mails."""
+    """Write to everybody else of the own practice who must act; how many mails."""
     _require(by)
     return sum(_send(row, by, now) for row in board(visible_users(by), now))
 
@@ -46,12 +46,12 @@ def _require(by: User) -> None:
 
 def _send(row: Row, by: User, now: datetime) -> bool:
     user = row.user
-    if not row.may_be_reminded:
+    if not row.may_be_reminded or user.pk == by.pk:
         return False
     # Outside the transaction, which could give the place back; two clicks at once share one place.
     if not throttle.allow(KIND, user.pk, 1, int(EVERY.total_seconds())):
         return False
-    missing = [line.item.title for line in row.checklist.lines if line.to_do]
+    missing = [line.item.title for line in row.checklist.blocking if line.to_do]
     with transaction.atomic():
         context = {"by": by, "missing": missing, "link": emails.link(reverse("home"))}
         emails.queue(KIND, user=user, context=context)

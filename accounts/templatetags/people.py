@@ -68,7 +68,7 @@ def words_of(invitation: Invitation) -> str:
         (invitation.expires_at, _("expire le %(day)s")),
     )
     moment, words = next((moment, words) for moment, words in ends if moment)
-    sent = _("Envoyée le %(day)s") % {"day": _day(invitation.created_at)}
+    sent = _("Invitation envoyée le %(day)s") % {"day": _day(invitation.created_at)}
     return f"{sent}, {words % {'day': _day(moment)}}"
 
 

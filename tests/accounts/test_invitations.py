@@ -209,7 +209,7 @@ def test_the_list_and_the_person_say_how_far_each_invitation_has_come(
     def state() -> str:
         pages = [client.get(path).content.decode() for path in ("/people/", f"/people/{invited.uuid}/")]
         found = [
-            set(re.findall(r"Envoyée le [^<]*, (expire|expirée|révoquée|acceptée) le", page))
+            set(re.findall(r"Invitation envoyée le [^<]*, (expire|expirée|révoquée|acceptée) le", page))
             for page in pages
         ]
         assert found[0] <= found[1]
