@@ -21,30 +21,30 @@ _NAME = re.compile(r"[^\W\d_](?:[^\W\d_]|[\u0300-\u036f '’.-])*")
 
 _IDENTIFIER_MESSAGES = {
     "ssin": {
-        "required": _("Indiquez le numéro national : 11 chiffres, au dos de votre carte d'identité."),
+        "required": _("Indiquez le numéro national : 11 chiffres, au dos de la carte d'identité."),
         "format": _(
             "Le numéro national ne contient que des chiffres. Retirez les lettres et les autres signes."
         ),
-        "length": _("Le numéro national compte 11 chiffres. Comptez-les sur votre carte d'identité."),
+        "length": _("Le numéro national compte 11 chiffres. Comptez-les sur la carte d'identité."),
         "checksum": _(
             "Les chiffres de contrôle du numéro national ne correspondent pas. "
-            "Vérifiez chaque chiffre sur votre carte d'identité."
+            "Vérifiez chaque chiffre sur la carte d'identité."
         ),
         "serial": _(
             "Les chiffres 7 à 9 du numéro national ne peuvent pas être 000 ni 999. "
-            "Vérifiez-les sur votre carte d'identité."
+            "Vérifiez-les sur la carte d'identité."
         ),
         "month": _(
             "Les chiffres 3 et 4 du numéro national (le mois) n'existent pas. "
-            "Vérifiez-les sur votre carte d'identité."
+            "Vérifiez-les sur la carte d'identité."
         ),
         "day": _(
             "Les six premiers chiffres du numéro national ne forment pas une date de naissance qui existe. "
-            "Vérifiez-les sur votre carte d'identité."
+            "Vérifiez-les sur la carte d'identité."
         ),
         "future": _(
             "Selon ce numéro national, la personne n'est pas encore née. "
-            "Vérifiez les six premiers chiffres sur votre carte d'identité."
+            "Vérifiez les six premiers chiffres sur la carte d'identité."
         ),
     },
     "nihii": {

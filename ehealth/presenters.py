@@ -54,7 +54,7 @@ def connection_state(subject: User, *, owner: bool, now: datetime) -> dict[str, 
     newest = keystores.exclude(state=Keystore.State.REPLACED).order_by("-created_at").first()
     testing = newest if newest and newest.state == Keystore.State.TESTING else None
     refused = newest if newest and newest.state == Keystore.State.REFUSED else None
-    banner = _refused(refused, kept=bool(active)) if refused else _standing(active, now)
+    banner = _refused(refused, kept=bool(active)) if refused else _standing(active, owner, now)
     return {
         "testing": bool(testing),
         "waits": bool(testing and testing.result_code),
@@ -96,13 +96,17 @@ def _refused(keystore: Keystore, *, kept: bool) -> dict[str, str]:
     return {"kind": "error", "title": title, "text": text}
 
 
-def _standing(active: Keystore | None, now: datetime) -> dict[str, str]:
+def _standing(active: Keystore | None, owner: bool, now: datetime) -> dict[str, str]:
     if active is None:
-        text = _("Choisissez le fichier de votre trousseau eHealth et donnez son mot de passe.")
+        text = (
+            _("Choisissez le fichier de votre trousseau eHealth et donnez son mot de passe.")
+            if owner
+            else _("La personne n'a pas encore choisi son trousseau eHealth.")
+        )
         return {"kind": "info", "title": _("Pas encore connecté à eHealth"), "text": text}
     if active.not_after <= now:
         text = _("Il ne peut plus être renouvelé : %(step)s") % {"step": words.ASK_CERTIFICATE}
-        return {"kind": "error", "title": _("Votre certificat eHealth est expiré"), "text": text}
+        return {"kind": "error", "title": _("Le certificat eHealth est expiré"), "text": text}
     if active.key:
         text = _("La connexion est maintenue jusqu'à ce que vous décochiez la récupération automatique.")
         return {"kind": "success", "title": _("Connecté à eHealth"), "text": text}
@@ -113,6 +117,9 @@ def _standing(active: Keystore | None, now: datetime) -> dict[str, str]:
             "title": _("Connecté à eHealth"),
             "text": _("Jusqu'au %(moment)s.") % until,
         }
+    if not owner:
+        text = _("Sa session eHealth est terminée ; ce qui attend partira dès qu'elle se reconnecte.")
+        return {"kind": "warning", "title": _("La personne doit se reconnecter à eHealth"), "text": text}
     text = _("Votre session eHealth est terminée ; ce qui attend partira dès que vous vous reconnectez.")
     return {"kind": "warning", "title": _("Reconnectez-vous avec votre mot de passe"), "text": text}
 

@@ -105,12 +105,10 @@ def remind_all(request: SignedRequest) -> HttpResponse:
         said = ngettext("%(count)s rappel est parti.", "%(count)s rappels sont partis.", count)
         messages.success(request, said % {"count": count})
     else:
-        messages.warning(
-            request,
-            _(
-                "Aucun rappel n'est parti : chacun en a reçu un il y a moins de trois jours, ou n'a rien à faire."
-            ),
+        nobody = _(
+            "Aucun rappel n'est parti : chacun en a reçu un il y a moins de trois jours, ou n'a rien à faire."
         )
+        messages.warning(request, nobody)
     return _back(request)
 
 

@@ -164,7 +164,7 @@ def practice_items() -> list[Item]:
         Item(
             "R09",
             "workplace_contact",
-            _("Y mettre un e-mail et un téléphone"),
+            _("Mettre un e-mail et un téléphone à votre lieu de travail"),
             _("Accéder aux hubs (RSW, RSB), prescrire, envoyer des e-mails"),
             "practitioners:addresses",
             neutral=_("Mettre un e-mail et un téléphone au lieu de travail"),

@@ -15,6 +15,7 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils import timezone
+from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 from django.views.decorators.http import require_GET
 
@@ -27,7 +28,7 @@ from ehealth.actions.account_change import open_tasks
 from ehealth.presenters import platform_down
 from medisetup import item, unavailable
 from medisetup.checklist import Checklist, Line, checklist
-from medisetup.templatetags.medisetup import TABS, sections_of
+from medisetup.templatetags.medisetup import OWNERS_ONLY, TABS, sections_of
 
 TAGS = {
     item.DONE: "done",
@@ -113,12 +114,27 @@ def person(request: SignedRequest, uuid: UUID) -> HttpResponse:
     if subject.pk == request.user.pk:
         return redirect("home")
     context = checklist_context(subject, checklist(subject), owner=False)
-    tabs = [
-        {"url": reverse(name, args=[subject.uuid]), "label": label}
-        for _key, name, label in sections_of(subject)
+    context["parts"] = parts_to_prefill(subject)
+    context["may_reset_key"] = Capability.RESET_KEY in access.capabilities(request.user)
+    return render(request, "medisetup/person.html", context)
+
+
+def parts_to_prefill(subject: User) -> list[dict[str, Any]]:
+    """The sections that others may fill in, each with how far it is."""
+    reviews = {review.section: review for review in SectionReview.objects.filter(user=subject)}
+    return [
+        {"url": reverse(name, args=[subject.uuid]), "label": label, "state": _part_state(reviews.get(key))}
+        for key, name, label in sections_of(subject)
+        if key not in OWNERS_ONLY
     ]
-    may_reset_key = Capability.RESET_KEY in access.capabilities(request.user)
-    return render(request, "medisetup/person.html", context | {"tabs": tabs, "may_reset_key": may_reset_key})
+
+
+def _part_state(review: SectionReview | None) -> str:
+    if review is None:
+        return _("pas encore enregistrée")
+    if review.to_review():
+        return _("préremplie, la personne doit la vérifier")
+    return _("enregistrée")
 
 
 @login_not_required

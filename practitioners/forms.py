@@ -89,7 +89,7 @@ class GeneralForm(SectionForm):
         label=gettext_lazy("Titre"),
         max_length=60,
         required=False,
-        help_text=gettext_lazy("Figure sur vos lettres, par exemple « médecin généraliste agréé »."),
+        help_text=gettext_lazy("Figure sur les lettres, par exemple « médecin généraliste agréé »."),
     )
     language = forms.ChoiceField(label=gettext_lazy("Langue"), choices=settings.LANGUAGES)
     other_languages = forms.MultipleChoiceField(
@@ -113,7 +113,7 @@ class GeneralForm(SectionForm):
         label=gettext_lazy("Statut"),
         choices=[EMPTY, *Practitioner.TrainingStatus.choices],
         required=False,
-        help_text=gettext_lazy("Proposé d'après les trois derniers chiffres de votre numéro INAMI."),
+        help_text=gettext_lazy("Proposé d'après les trois derniers chiffres du numéro INAMI."),
     )
     company_name = forms.CharField(label=gettext_lazy("Nom de la société"), max_length=120, required=False)
     house_contact_ssin = SsinField(

@@ -48,7 +48,7 @@ class InvalidLogin(Refused):
 
 class LoginTaken(Refused):
     field = "login"
-    message = _("Ce login est déjà pris dans un cabinet. Prenez votre adresse e-mail ou votre numéro INAMI.")
+    message = _("Ce login est déjà pris dans un cabinet. Prenez l'adresse e-mail ou le numéro INAMI.")
 
 
 class InvalidEmail(Refused):

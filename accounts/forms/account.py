@@ -35,13 +35,13 @@ class AccountForm(SectionForm):
 
     login = LoginField(
         label=_("Login"),
-        help_text=_(
-            "Unique parmi tous les cabinets : votre adresse e-mail ou votre numéro INAMI, par exemple."
-        ),
+        help_text=_("Unique parmi tous les cabinets : par exemple l'adresse e-mail ou le numéro INAMI."),
     )
     email = EmailField(
         label=_("E-mail"),
-        help_text=_("Elle sert à récupérer votre mot de passe : une adresse active, à vous seul."),
+        help_text=_(
+            "Elle sert à récupérer le mot de passe : une adresse active, lue par une seule personne."
+        ),
     )
     roles = forms.MultipleChoiceField(label=_("Rôle"), widget=forms.CheckboxSelectMultiple, required=False)
     password = new_password_field(
@@ -78,7 +78,7 @@ class AccountForm(SectionForm):
         required=False,
         choices=[("", _("À choisir")), *HubRegion.choices],
         help_text=_(
-            "Le hub où vous êtes inscrit comme professionnel de la santé ; « Aucun hub » est une réponse."
+            "Le hub de l'inscription comme professionnel de la santé ; « Aucun hub » est une réponse."
         ),
     )
     sumehr_auto_send = forms.ChoiceField(

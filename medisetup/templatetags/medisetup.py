@@ -30,6 +30,8 @@ TABS = [
     ("billing/financial", "billing:financial", gettext_lazy("Données financières")),
 ]
 PHYSICIANS_ONLY = ("ehealth/connection", "ehealth/edmg")
+# Nobody pre-fills these for somebody else (rules 4.6).
+OWNERS_ONLY = PHYSICIANS_ONLY
 
 
 def sections_of(subject: User) -> list[tuple[str, str, Any]]:

@@ -190,3 +190,20 @@ def test_a_nurse_is_not_sent_to_a_connection_she_cannot_have(signed_in) -> None:
     client = signed_in(nurse)
     page = client.post(reverse("ehealth:switch_mailbox"), {"auto": "on"}, follow=True).content.decode()
     assert reverse("ehealth:connection", args=[nurse.uuid]) not in page
+
+
+def test_who_helps_reads_of_the_person_and_is_offered_what_helps(signed_in) -> None:
+    """Only parts that others may fill in, each with how far it is; no page tells a helper to act as owner."""
+    manager = UserFactory(roles=["user_manager"])
+    owner = PractitionerFactory(user__practice=manager.practice, user__first_name="Élise").user
+    client = signed_in(manager)
+    page = html.unescape(client.get(reverse("person", args=[owner.uuid])).content.decode())
+    parts = page[page.index("Parties que vous pouvez préremplir") : page.index("access-title")]
+    assert reverse("practitioners:general", args=[owner.uuid]) in parts and "pas encore enregistrée" in parts
+    assert reverse("ehealth:connection", args=[owner.uuid]) not in parts
+    assert reverse("ehealth:edmg", args=[owner.uuid]) not in parts
+    connection = client.get(reverse("ehealth:connection", args=[owner.uuid])).content.decode()
+    assert "Choisissez le fichier" not in connection and "Tester ma configuration" not in connection
+    assert "Compte : Élise" in connection
+    account = client.get(reverse("accounts:account", args=[owner.uuid])).content.decode()
+    assert "votre mot de passe" not in account and "à vous seul" not in account
