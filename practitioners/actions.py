@@ -13,8 +13,8 @@ from django.db import IntegrityError, transaction
 from accounts import audit, emails, identifiers
 from accounts.access import Capability, capabilities
 from accounts.actions import licences
-from accounts.actions.people import create_user
-from accounts.actions.practices import change_practice, hold_practice
+from accounts.actions.people import create_user, hold_practice
+from accounts.actions.practices import change_practice
 from accounts.actions.sections import Change, begin_prefilled, section_change, section_version
 from accounts.models import Practice, User
 from practitioners.models import Address, Practitioner, Telecom

@@ -259,9 +259,14 @@ def set_staff(*, user: User, staff: bool, now: datetime) -> bool:
     return True
 
 
+def hold_practice(member: User) -> Practice:
+    """The practice of `member`, locked until the transaction ends."""
+    return Practice.objects.select_for_update().get(pk=member.practice_id)
+
+
 def lock_practice(user: User) -> None:
     """Serialise what may take away a practice's last administrator, then hold the user's row."""
-    Practice.objects.select_for_update().get(pk=user.practice_id)
+    hold_practice(user)
     User.objects.get_queryset().select_for_update().get(pk=user.pk)
 
 

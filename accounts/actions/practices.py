@@ -14,7 +14,7 @@ from django.db import transaction
 
 from accounts import audit
 from accounts.access import Capability, Forbidden, billing_addresses, require
-from accounts.actions.people import create_user
+from accounts.actions.people import create_user, hold_practice
 from accounts.actions.sections import Change, Stale
 from accounts.models import BillingAddress, Practice, Role, User
 
@@ -43,11 +43,6 @@ def open_practice(
             practice=practice, login=email, email=email, first_name=first_name, last_name=last_name,
             language=language, roles=[Role.ADMIN], by=None, now=now,
         )  # fmt: skip
-
-
-def hold_practice(by: User) -> Practice:
-    """The practice of `by`, locked until the transaction ends."""
-    return Practice.objects.select_for_update().get(pk=by.practice_id)
 
 
 def change_practice(*, by: User, version: int, now: datetime, name: str, type: str) -> Practice:

@@ -149,8 +149,9 @@ def test_days_outside_the_convention_may_follow_and_are_missing_until_then(signe
 # --- accounts made by others ------------------------------------------------------------------
 def test_a_new_person_checks_the_names_that_somebody_else_typed(signed_in: SignedIn) -> None:
     admin = UserFactory(roles=["admin"])
-    new = {"last_name": "Fontaine", "email": "elise@example.be", "login": "elise@example.be",
-           "profession": "persadministrative", "roles": ["reception"], "language": "fr"}  # fmt: skip
+    new = {"last_name": "Fontaine", "first_name": "Élise", "email": "elise@example.be",
+           "login": "elise@example.be", "profession": "persadministrative",
+           "roles": ["reception"], "language": "fr"}  # fmt: skip
     assert signed_in(admin).post(reverse("practitioners:new"), new).status_code == 302
     user = User.objects.get(login="elise@example.be")
     review = SectionReview.objects.get(user=user)
