@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from datetime import datetime
+from datetime import UTC, datetime
 from functools import partial, wraps
 from typing import Any
 
@@ -267,10 +267,15 @@ def note_proof(request: HttpRequest) -> None:
     record_authentication(request, request.user, method="password")
 
 
+def proved_at(request: HttpRequest) -> datetime:
+    """When the password was given last in this session; long ago when it never was."""
+    proofs = request.session.get(AUTHENTICATION_METHODS_SESSION_KEY) or [{"at": 0}]
+    return datetime.fromtimestamp(proofs[-1]["at"], tz=UTC)
+
+
 def proved_recently(request: HttpRequest) -> bool:
     """Whether the password was given in this session in the last ten minutes."""
-    proofs = request.session.get(AUTHENTICATION_METHODS_SESSION_KEY) or [{"at": 0}]
-    age: float = time.time() - proofs[-1]["at"]
+    age = time.time() - proved_at(request).timestamp()
     return age < settings.ACCOUNT_REAUTHENTICATION_TIMEOUT
 
 

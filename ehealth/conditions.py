@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from django.utils import translation
 from django.utils.translation import gettext_lazy as _
 
 VERSION = "2026-11"
@@ -23,3 +24,12 @@ PARAGRAPHS = (
         "comme preuve de votre demande."
     ),
 )
+# Two boxes to tick.
+ACCEPTED = _("J'accepte ces conditions")
+NO_PAPER = _("J'ai compris : une fois inscrit, je ne pourrai plus faire de DMG papier")
+
+
+def text(language: str) -> str:
+    """All that is accepted, word for word as the page shows it in that language; kept with the consent."""
+    with translation.override(language):
+        return "\n\n".join([*map(str, PARAGRAPHS), f"☑ {ACCEPTED}\n☑ {NO_PAPER}"])

@@ -124,13 +124,13 @@ class EdmgForm(SectionForm):
         help_text=gettext_lazy("Calculé automatiquement ; à compléter seulement quand il est introuvable."),
     )
     conditions_accepted = forms.BooleanField(
-        label=gettext_lazy("J'accepte ces conditions"),
+        label=conditions.ACCEPTED,
         error_messages={
             "required": gettext_lazy("Lisez les conditions, puis cochez la case pour les accepter.")
         },
     )
     no_paper_ack = forms.BooleanField(
-        label=gettext_lazy("J'ai compris : une fois inscrit, je ne pourrai plus faire de DMG papier"),
+        label=conditions.NO_PAPER,
         error_messages={
             "required": gettext_lazy("Cochez la case : sans DMG électronique, l'inscription n'a pas de sens.")
         },

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import Any
 
+from django.conf import settings
 from django.utils.formats import date_format
 from django.utils.timezone import localtime
 from django.utils.translation import gettext as _
@@ -12,11 +13,13 @@ from django.utils.translation import ngettext
 
 from accounts.identifiers import format_ssin, mask_ssin
 from accounts.models import User
+from billing.bank import format_iban
 from ehealth import words
 from ehealth.actions import connection, edmg, endpoints, sessions
 from ehealth.client.platform import SERVICES
 from ehealth.models import (
     EdmgRegistration,
+    EdmgRequest,
     Endpoint,
     Exchange,
     Keystore,
@@ -215,6 +218,25 @@ def _line(code: str, row: EdmgRegistration | None) -> dict[str, str]:
         else "",
         "iban": "•••" + row.iban[-3:],
     }
+
+
+def consents(user: User) -> list[dict[str, str]]:
+    """What the owner agreed to, newest first: the text word for word, and the circumstances."""
+    return [
+        {"title": _("Votre accord du %(when)s") % {"when": moment(row.accepted_at)}, "text": _agreed(row)}
+        for row in EdmgRequest.objects.filter(user=user).order_by("-accepted_at")
+    ]
+
+
+def _agreed(row: EdmgRequest) -> str:
+    language = dict(settings.LANGUAGES).get(row.conditions_language, row.conditions_language)
+    about = _("Version %(version)s des conditions (%(language)s), acceptée le %(when)s.") % {
+        "version": row.conditions_version, "language": language, "when": moment(row.accepted_at),
+    }  # fmt: skip
+    if row.proved_at:
+        about += " " + _("Mot de passe donné le %(when)s.") % {"when": moment(row.proved_at)}
+    accounts = [f"{Mutuality(code).label} : {format_iban(iban)}" for code, iban in row.accounts.items()]
+    return "\n\n".join(filter(None, [row.conditions_text, about, "\n".join(accounts)]))
 
 
 CHECK_KINDS = {

@@ -19,7 +19,7 @@ from accounts.access import Forbidden, subject_or_404
 from accounts.models import User
 from accounts.sections import FormT, SectionView
 from accounts.signed_request import SignedRequest, is_signed
-from accounts.signin import ask_second_proof, proved_recently, second_proof_from
+from accounts.signin import ask_second_proof, proved_at, proved_recently, second_proof_from
 from ehealth import conditions, presenters, words
 from ehealth.actions import connection, edmg
 from ehealth.forms import EdmgForm, KeystoreForm, ReconnectForm
@@ -168,7 +168,6 @@ class Edmg(PhysicianSection[EdmgForm]):
     template_name = "ehealth/edmg.html"
     title = gettext_lazy("eDMG")
     button = gettext_lazy("Demande d'inscription")
-    action = staticmethod(edmg.request)
 
     def post(self, request: SignedRequest, uuid: UUID) -> HttpResponse:
         """First post: the page that shows what will be sent. With `confirm`: the request itself."""
@@ -194,7 +193,14 @@ class Edmg(PhysicianSection[EdmgForm]):
 
     def save(self, form: EdmgForm) -> None:
         try:
-            super().save(form)
+            edmg.request(
+                user=self.subject,
+                by=self.request.user,
+                version=form.cleaned_data["version"],
+                proved_at=proved_at(self.request),
+                now=timezone.now(),
+                **form.values(),
+            )
         except edmg.PrerequisitesMissing as error:
             for key in error.keys:
                 form.add_error(None, words.PREREQUISITES[key][0])
@@ -214,6 +220,7 @@ class Edmg(PhysicianSection[EdmgForm]):
                 for key in missing
             ],
             "conditions": conditions.PARAGRAPHS,
+            "consents": presenters.consents(self.subject) if self.is_owner else [],
             "may_edit": self.is_owner and not missing and bool(form.codes),
             "owner_only_title": _("Seul le titulaire peut demander son inscription"),
             "owner_only_text": _(

@@ -324,7 +324,7 @@ class _Maker:
         asked = self.ago(200)
         consent = EdmgRequest(
             user=user, conditions_version="1", conditions_language=user.language, same_account=True,
-            accepted_at=asked,
+            accounts=dict.fromkeys(Mutuality.values, iban(number)), proved_at=asked, accepted_at=asked,
         )  # fmt: skip
         self.batch.add(consent)
         for code in Mutuality.values:

@@ -18,7 +18,7 @@ from accounts.actions.sections import section_change
 from accounts.identifiers import nihii_may_register_edmg
 from accounts.models import User
 from billing.bank import BankAccount
-from ehealth import verdicts
+from ehealth import conditions, verdicts
 from ehealth.actions import sessions
 from ehealth.actions.endpoints import admitted
 from ehealth.actions.exchanges import exchanges
@@ -89,12 +89,14 @@ def request(
     same_account: bool,
     conditions_version: str,
     language: str,
+    proved_at: datetime,
     version: int,
     now: datetime,
 ) -> list[EdmgRegistration]:
     """Queue a registration at every mutuality that has none in progress or done; the rows that were queued.
 
-    `accounts`: code of each such mutuality → account. The consent is kept: text version, language, time.
+    `accounts`: code of each such mutuality → account. The consent is kept: text, its version and
+    language, accounts, time, and when the password was given for it.
     Raises Forbidden, PrerequisitesMissing, AccountMissing, StaleSection.
     """
     if user.pk != by.pk:
@@ -109,7 +111,10 @@ def request(
             user=user,
             conditions_version=conditions_version,
             conditions_language=language,
+            conditions_text=conditions.text(language),
             same_account=same_account,
+            accounts={code: accounts[code].iban for code in wanted},
+            proved_at=proved_at,
             accepted_at=now,
         )
         queued = [_queue(consent, code, accounts[code], now) for code in wanted]

@@ -14,13 +14,20 @@ from accounts.models import User
 
 
 class EdmgRequest(models.Model):
-    """The owner's consent: which text, when, with which accounts it was sent."""
+    """The owner's consent: which text word for word, when, after which proof, for which accounts.
+
+    Written once; `accounts` maps the code of each mutuality that was asked to its IBAN.
+    """
 
     uuid = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
     user = models.ForeignKey(User, models.PROTECT, related_name="edmg_requests")
     conditions_version = models.CharField(max_length=20)
     conditions_language = models.CharField(max_length=2)
+    conditions_text = models.TextField(default="")
     same_account = models.BooleanField()
+    accounts = models.JSONField(default=dict)
+    # When the password was given that a request asks for; null: kept since later only.
+    proved_at = models.DateTimeField(null=True)
     accepted_at = models.DateTimeField()
 
     def __str__(self) -> str:

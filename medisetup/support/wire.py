@@ -156,6 +156,7 @@ class EdmgRequestPage(ReadOnly):
         Fact("accepted_at", _("Conditions acceptées le")),
         Fact("conditions_version", _("Version des conditions")),
         Fact("conditions_language", _("Langue")),
+        Fact("proved_at", _("Mot de passe donné le")),
         Fact("same_account", _("Le même compte pour toutes les mutualités")),
     )
     list_filter = (OfPerson, by_answer("same_account", _("Le même compte pour toutes les mutualités")))

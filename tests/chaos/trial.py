@@ -58,6 +58,7 @@ def ask(doctor: Doctor) -> dict[str, str]:
         same_account=True,
         conditions_version=conditions.VERSION,
         language="fr",
+        proved_at=timezone.now(),
         version=section_version(doctor.user, edmg.SECTION),
         now=timezone.now(),
     )

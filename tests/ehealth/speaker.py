@@ -38,7 +38,7 @@ def main(user_id: str, keystore: str, password: str) -> str:
     accounts = dict.fromkeys(Mutuality.values, account("BE67001000001187"))
     rows = edmg.request(
         user=user, by=user, accounts=accounts, same_account=True, conditions_version=conditions.VERSION,
-        language="fr", version=section_version(user, edmg.SECTION), now=now,
+        language="fr", proved_at=now, version=section_version(user, edmg.SECTION), now=now,
     )  # fmt: skip
     for row in rows:
         edmg.send(pk=row.pk, now=now)

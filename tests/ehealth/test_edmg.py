@@ -45,6 +45,7 @@ def ask(doctor: Doctor, **changes: Any) -> list[EdmgRegistration]:
         "same_account": True,
         "conditions_version": conditions.VERSION,
         "language": "fr",
+        "proved_at": timezone.now(),
         "version": section_version(doctor.user, edmg.SECTION),
         "now": timezone.now(),
     }

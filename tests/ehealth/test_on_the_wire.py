@@ -89,7 +89,7 @@ def travel(doctor: Doctor, data: bytes) -> None:
 def register(doctor: Doctor) -> None:
     edmg.request(
         user=doctor.user, by=doctor.user, accounts=dict.fromkeys(Mutuality.values, account(IBAN)),
-        same_account=True, conditions_version=conditions.VERSION, language="fr",
+        same_account=True, conditions_version=conditions.VERSION, language="fr", proved_at=timezone.now(),
         version=section_version(doctor.user, edmg.SECTION), now=timezone.now(),
     )  # fmt: skip
     rows = EdmgRegistration.objects.filter(user=doctor.user)

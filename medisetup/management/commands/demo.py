@@ -355,6 +355,7 @@ class Furnisher:
             same_account=True,
             conditions_version=conditions.VERSION,
             language=user.language,
+            proved_at=timezone.now(),
             version=section_version(user, "ehealth/edmg"),
             now=timezone.now(),
         )
