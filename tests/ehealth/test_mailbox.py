@@ -13,6 +13,7 @@ from django.utils import timezone
 from pytest_django.fixtures import Settings
 
 from accounts.models import AuditEvent, User
+from ehealth import tasks
 from ehealth.actions import connection, mailbox
 from ehealth.configuration import platform
 from ehealth.models import Exchange, Keystore, Mailbox, MailboxMessage, PlatformSession
@@ -296,3 +297,14 @@ def test_nobody_but_a_physician_is_asked_about_a_box(signed_in: Callable[..., Ch
     html = signed_in(UserFactory(roles=["user_manager"])).get(reverse("ehealth:mailbox")).content.decode()
     assert "Aucune eHealthBox à relever pour vous" in html
     assert 'name="auto"' not in html and "Activez" not in html
+
+
+def test_what_the_platform_keeps_no_more_is_forgotten(polled: Doctor) -> None:
+    polled.simulator.add_messages(polled.ssin, 3)
+    poll()
+    first, second, _third = MailboxMessage.objects.order_by("pk")
+    today = timezone.localdate()
+    MailboxMessage.objects.filter(pk=first.pk).update(expires_on=today - timedelta(days=1))
+    MailboxMessage.objects.filter(pk=second.pk).update(expires_on=today)
+    tasks.remind_of_certificates()
+    assert not MailboxMessage.objects.filter(pk=first.pk).exists() and MailboxMessage.objects.count() == 2
