@@ -8,6 +8,7 @@ from importlib import import_module
 
 from celery import shared_task
 from django.conf import settings
+from django.db.models import Q
 from django.utils import timezone
 
 from accounts import audit_chain, emails
@@ -55,9 +56,10 @@ def anchor_audit_chain() -> None:
 
 @shared_task
 def purge_expired() -> None:
-    """Erase what no longer serves: ended sessions, spent challenges, records of sent mails."""
+    """Erase what no longer serves: ended sessions, spent challenges, records of mails sent or given up."""
     now = timezone.now()
     import_module(settings.SESSION_ENGINE).SessionStore.clear_expired()
     challenges, _ = KeyChallenge.objects.filter(expires_at__lt=now).delete()
-    mails, _ = Mail.objects.filter(sent_at__lt=now - MAILS_KEPT).delete()
+    given_up = Q(sent_at=None, next_attempt_at=None, created_at__lt=now - MAILS_KEPT)
+    mails, _ = Mail.objects.filter(Q(sent_at__lt=now - MAILS_KEPT) | given_up).delete()
     logger.info("purged %s challenges and %s mails", challenges, mails)

@@ -143,8 +143,12 @@ def test_what_has_expired_is_purged() -> None:
         KeyChallenge.objects.create(
             id=name, user=user, purpose="session", expires_at=now + timedelta(minutes=age)
         )
-    old, new = (emails.queue("password_changed", user=user) for _mail in range(2))
-    Mail.objects.filter(pk=old.pk).update(sent_at=now - timedelta(days=31))
+    old, given_up, lately, waiting, new = (emails.queue("password_changed", user=user) for _mail in range(5))
+    month = now - timedelta(days=31)
+    Mail.objects.filter(pk=old.pk).update(sent_at=month)
+    Mail.objects.filter(pk__in=[given_up.pk, lately.pk]).update(next_attempt_at=None)
+    Mail.objects.filter(pk__in=[given_up.pk, waiting.pk]).update(created_at=month)
     tasks.purge_expired()
     assert list(KeyChallenge.objects.values_list("id", flat=True)) == ["new"]
-    assert list(Mail.objects.values_list("pk", flat=True)) == [new.pk]
+    kept = Mail.objects.order_by("pk").values_list("pk", flat=True)
+    assert list(kept) == [lately.pk, waiting.pk, new.pk]
