@@ -107,6 +107,10 @@ def refuse_unsafe(**_kwargs: Any) -> list[Error]:
             settings.ADMIN_PATH.strip("/") in first_segments() - {""},
             "ADMIN_PATH: the portal's own pages begin like that, choose another",
         ),
+        (
+            not (settings.EMAIL_USE_TLS or settings.EMAIL_USE_SSL or local(f"//{settings.EMAIL_HOST}")),
+            "EMAIL_URL: smtp+tls:// or smtp+ssl://, mails carry links that let people in",
+        ),
     ]
     return [Error(text, id=f"medisetup.E{number:03}") for number, (bad, text) in enumerate(reasons, 1) if bad]
 

@@ -114,6 +114,7 @@ def started(command: tuple[str, ...], environment: dict[str, str]) -> tuple[int,
         ({"EHEALTH_CAPTURE_DIR": "/tmp/capture"}, "EHEALTH_CAPTURE_DIR: only with"),
         ({"KEY_SESSION_PROOF": "maybe"}, "KEY_SESSION_PROOF: required, warn or off"),
         ({"ADMIN_PATH": "people/"}, "ADMIN_PATH: the portal's own pages"),
+        ({"EMAIL_HOST": "mail.cabinet.be"}, "EMAIL_URL: smtp+tls:// or smtp+ssl://"),
     ],
 )
 def test_each_unsafe_setting_alone_is_the_one_reason(
@@ -141,6 +142,19 @@ def test_the_web_starts_in_production_and_the_deployment_check_is_clean(producti
     )
     status, said = started(check, production)
     assert status == 0, said
+
+
+@pytest.mark.parametrize("secure", ["EMAIL_USE_TLS", "EMAIL_USE_SSL"])
+def test_a_mail_server_elsewhere_is_spoken_to_under_tls(settings: Settings, secure: str) -> None:
+    for name, value in (SAFE | {"EMAIL_HOST": "mail.cabinet.be", secure: True}).items():
+        setattr(settings, name, value)
+    start.refuse_unsafe()
+
+
+def test_the_web_leaves_no_core_file(production: dict[str, str]) -> None:
+    """Keystores are opened for it, and sessions unsealed (SR-76)."""
+    show = "import medisetup.wsgi, resource; print(resource.getrlimit(resource.RLIMIT_CORE))"
+    assert started((sys.executable, "-c", show), production) == (0, "(0, 0)\n")
 
 
 def test_a_database_that_is_down_does_not_keep_the_web_from_starting(production: dict[str, str]) -> None:
