@@ -11,7 +11,7 @@ from accounts.origin import current_request
 
 # NISS, INAMI numbers and Belgian IBANs that reach a text by accident.
 NUMBERS = re.compile(
-    r"\b(?:BE\d{2}(?:[ .-]?\d{4}){3}|\d{2}[.]?\d{2}[.]?\d{2}[-.]?\d{3}[.]?\d{2}|\d-\d{5}-\d{2}-\d{3})\b"
+    r"\b(?:BE\d{2}(?:[ .-]?\d{4}){3}|\d{2}[. ]?\d{2}[. ]?\d{2}[-. ]?\d{3}[. ]?\d{2}|\d-\d{5}-\d{2}-\d{3})\b"
 )
 
 
