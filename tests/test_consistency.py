@@ -196,6 +196,23 @@ def test_the_code_marks_nothing_safe_and_exempts_nothing() -> None:
     assert re.findall(r"\b(mark_safe|SafeString|csrf_exempt|extra_tags=.safe)\b", code()) == []
 
 
+# Chance that is no secret: invented people, misbehaviour on order; the hashes of RFC 6238 and of old files.
+NOT_SECRET = ("ehealth/simulator/", "medisetup/furnishing.py", "medisetup/bench/")
+OLD_HASHES = ("accounts/actions/factor.py", "ehealth/keystore_child.py", "ehealth/simulator/")
+
+
+def test_chance_and_hashes_are_those_of_secrets() -> None:
+    """Security SR-79: `secrets` and SHA-256, nothing that can be guessed or forged."""
+    found = set()
+    for path in sources(*APPS):
+        name, text = path.relative_to(ROOT).as_posix(), path.read_text()
+        if re.search(r"^\s*(import|from) random\b", text, re.M) and not name.startswith(NOT_SECRET):
+            found.add(f"{name}: random")
+        if re.search(r"\b(md5|sha1)\b", text, re.I) and not name.startswith(OLD_HASHES):
+            found.add(f"{name}: old hash")
+    assert found == set()
+
+
 # --- sizes ------------------------------------------------------------------------------------
 def functions() -> Iterator[tuple[str, int]]:
     for path in sources(*APPS):

@@ -190,6 +190,16 @@ def test_signing_in_and_out_is_audited_and_a_copied_cookie_is_dead(
         "javascript:alert(1)",
         "http:evil.example",
         "\\\\evil",
+        "///evil.example",
+        "/\t/evil.example",
+        "\t//evil.example",
+        "https:///evil.example",
+        "https:evil.example",
+        "http:\\\\evil.example",
+        "data:text/html,x",
+        "https://localhost@evil.example",
+        "https://localhost:x@evil.example/",
+        "//evil.example\x00",
     ],
 )
 def test_sign_in_leads_to_no_other_site(target: str) -> None:

@@ -5,11 +5,15 @@ from __future__ import annotations
 import time
 
 import pytest
-from django.conf import settings
+from allauth.account.adapter import get_adapter
+from django.conf import settings as configured
 from django.core.cache import cache
-from django.test import RequestFactory
+from django.test import Client, RequestFactory
+from django.urls import reverse
+from pytest_django.fixtures import Settings
 
 from accounts import throttle
+from accounts.middleware import client_address
 from tests.accounts.test_people import at_once
 
 
@@ -38,7 +42,7 @@ def test_fifty_at_once_share_the_places_exactly() -> None:
 
 
 def test_the_table_of_limits_does_not_forget_at_three_hundred() -> None:
-    assert settings.CACHES["default"]["OPTIONS"]["MAX_ENTRIES"] >= 100_000
+    assert configured.CACHES["default"]["OPTIONS"]["MAX_ENTRIES"] >= 100_000
 
 
 @pytest.mark.django_db
@@ -49,3 +53,29 @@ def test_a_reached_limit_is_a_readable_page() -> None:
     assert answer.status_code == 429
     assert answer.headers["Retry-After"] == "90"
     assert "2 minutes" in answer.content.decode()
+
+
+@pytest.mark.parametrize(
+    "forwarded", ["203.0.113.7", "198.51.100.1, 203.0.113.7", "1.1.1.1,2.2.2.2, 203.0.113.7"]
+)
+def test_an_address_is_what_the_last_trusted_proxy_saw(settings: Settings, forwarded: str) -> None:
+    request = RequestFactory(headers={"X-Forwarded-For": forwarded}).get("/")
+    assert client_address(request) == get_adapter().get_client_ip(request) == "127.0.0.1", (
+        "no proxy is trusted"
+    )
+    settings.ALLAUTH_TRUSTED_PROXY_COUNT = 1
+    assert client_address(request) == get_adapter().get_client_ip(request) == "203.0.113.7"
+
+
+@pytest.mark.django_db
+def test_a_network_has_one_bucket_whatever_it_says_of_itself(settings: Settings) -> None:
+    settings.ALLAUTH_TRUSTED_PROXY_COUNT = 1
+    answers = [
+        Client(headers={"X-Forwarded-For": f"198.51.100.{turn}, 2001:db8:1:2::{turn}"}).post(
+            reverse("account_reset_password"), {"email": f"nobody{turn}@example.be"}
+        )
+        for turn in range(11)
+    ]
+    assert [answer.status_code for answer in answers] == [302] * 10 + [429]
+    other = Client(headers={"X-Forwarded-For": "2001:db8:1:3::1"})
+    assert other.post(reverse("account_reset_password"), {"email": "x@example.be"}).status_code == 302

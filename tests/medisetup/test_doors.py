@@ -62,6 +62,13 @@ def address(path: str, subject: User | SimpleNamespace) -> str:
     return "/" + filled
 
 
+HEADERS = {
+    "X-Frame-Options": "DENY",
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "same-origin",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+}
 ALL = sorted({(name, path) for name, _pattern, path in routes() if "(?P" not in path})
 OF_A_PERSON = [entry for entry in ALL if "<uuid:uuid>" in entry[1]]
 
@@ -127,4 +134,6 @@ def test_every_answer_carries_the_headers(name: str, path: str) -> None:
     response = Client().get(address(path, UserFactory()))
     assert "default-src 'none'" in response.headers["Content-Security-Policy"]
     assert "no-store" in response.headers["Cache-Control"]
-    assert response.headers["X-Frame-Options"] == "DENY"
+    assert {name: response.headers.get(name) for name in HEADERS} == HEADERS
+    assert "camera=()" in response.headers["Permissions-Policy"]
+    assert not [name for name in response.headers if name.startswith("Access-Control-")]
