@@ -15,6 +15,7 @@ from django.test import Client
 
 from accounts.models import User
 from accounts.sessions import SessionStore
+from tests import register
 from tests.client import CheckingClient
 
 pytest_plugins = ["tests.browser"]
@@ -26,6 +27,22 @@ def pytest_configure() -> None:
     # Pages of the test client name their files unhashed; the journeys collect and hash them for real.
     plain = {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"}
     settings.STORAGES = settings.STORAGES | {"staticfiles": plain}
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--sr", type=int, help="only the tests of this requirement, as docs/security.md has them"
+    )
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if not config.getoption("--sr"):
+        return
+    (wanted,) = (line.tests for line in register.lines() if line.number == config.getoption("--sr"))
+    for item in items[:]:
+        names = wanted.get(item.path.relative_to(register.TESTS).as_posix())
+        if names is None or (names and getattr(item, "originalname", item.name) not in names):
+            items.remove(item)
 
 
 UNTRUNCATED = {"accounts_auditevent": "audit_untruncated", "accounts_auditlink": "audit_link_untruncated"}

@@ -216,6 +216,14 @@ def test_pages_of_allauth_that_are_not_used_have_no_address(name: str) -> None:
     assert CheckingClient().get(f"/signin/{name}/").status_code in (302, 404)
 
 
+def test_a_password_manager_knows_the_fields() -> None:
+    page = CheckingClient().get(reverse("account_login")).content.decode()
+    assert 'autocomplete="username"' in page and 'autocomplete="current-password"' in page
+    assert "data-reveal=" in page and "paste" not in page
+    path = reset_link(UserFactory()).removeprefix(settings.PORTAL_ORIGIN)
+    assert 'autocomplete="new-password"' in CheckingClient().get(path, follow=True).content.decode()
+
+
 # --- sessions --------------------------------------------------------------------------------
 def test_a_session_ends_after_half_an_hour_without_pages_and_after_twelve_hours(
     signed_in: Callable[[User], Client],
