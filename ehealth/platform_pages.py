@@ -12,7 +12,7 @@ from django.urls import reverse
 from django.utils import timezone
 from django.views.decorators.http import require_GET, require_POST
 
-from accounts import access
+from accounts import access, throttle
 from accounts.access import Capability, Forbidden, subject_or_404
 from accounts.models import User
 from accounts.signed_request import SignedRequest
@@ -23,6 +23,8 @@ from ehealth.models import Exchange, PlatformCheck
 from ehealth.views import REFRESH_SECONDS
 
 EXCHANGES_PER_PAGE = 50
+# Each press may make several calls, which the platform counts over all doctors of the portal (SR-120).
+TESTS, TESTS_SECONDS = 12, 3600
 
 
 # --- « Tester ma configuration » --------------------------------------------------------------
@@ -61,6 +63,8 @@ def run_checks(request: SignedRequest, uuid: UUID) -> HttpResponse:
     asked = request.POST.get("capability", "")
     if asked and asked not in PlatformCheck.Capability.values:
         return HttpResponseBadRequest()
+    if not throttle.allow("checks", request.user.pk, TESTS, TESTS_SECONDS, by=request.user):
+        return throttle.too_many(request, seconds=TESTS_SECONDS)
     names = [asked] if asked else checks.HARMLESS
     checks.ask(user=subject, by=request.user, capabilities=names, now=timezone.now())
     return redirect("ehealth:checks", uuid=uuid)

@@ -26,7 +26,7 @@ from accounts.signin import ask_second_proof, proved_recently
 from medisetup import practice_board, reminders
 from medisetup.practice_board import ACTORS, NOBODY, BoardFilter
 from medisetup.readiness import items
-from medisetup.sheets import FORMATS, sheet
+from medisetup.sheets import FORMATS, refusal, sheet
 
 PEOPLE_PER_PAGE = 50
 
@@ -66,6 +66,8 @@ def export(request: SignedRequest, file_format: str) -> HttpResponse:
         raise Http404
     if not proved_recently(request):
         return ask_second_proof(request)
+    if refused := refusal(request):
+        return refused
     now = timezone.now()
     rows = BoardFilter(request.GET).apply(practice_board.board(access.visible_users(request.user), now))
     with transaction.atomic():

@@ -26,7 +26,7 @@ from accounts.models import AuditEvent, User
 from accounts.signed_request import SignedRequest
 from accounts.signin import second_proof_required
 from medisetup import journal_words as words
-from medisetup.sheets import FORMATS, sheet
+from medisetup.sheets import FORMATS, refusal, sheet
 
 EVENTS_PER_PAGE = 50
 EXPORTED_AT_MOST = 10_000
@@ -137,6 +137,8 @@ def export(request: SignedRequest) -> HttpResponse:
     found = list(chosen.apply(events)[: EXPORTED_AT_MOST + 1])
     if len(found) > EXPORTED_AT_MOST:
         return too_many(request, chosen)
+    if refused := refusal(request):
+        return refused
     asked = ", ".join(f"{name}={given}" for name, given in chosen.cleaned_data.items() if given)
     with transaction.atomic():
         audit.record(

@@ -226,6 +226,8 @@ LIMITS = [
     ("mail:invitation", _("Envoi d'une invitation")),
     ("mail:email_verification", _("Envoi d'un lien de confirmation")),
     ("people_import", _("Import de personnes")),
+    ("checks", _("Tests de la configuration")),
+    ("export", _("Listes enregistrées dans un fichier")),
 ]
 # Why a key, and a session at the platform, ended.
 KEY_ENDS = {

@@ -9,10 +9,23 @@ from io import BytesIO, StringIO
 
 from django.http import HttpResponse
 
+from accounts import throttle
+from accounts.signed_request import SignedRequest
+
 FORMATS = ("csv", "xlsx")
 # What a spreadsheet takes for the beginning of a formula, in full width too.
 ACTING = tuple("=+-@\t\r＝＋－＠")
 CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f]")
+
+# Files that somebody may take away in an hour (security SR-120).
+MOST, MOST_SECONDS = 10, 3600
+
+
+def refusal(request: SignedRequest) -> HttpResponse | None:
+    """The page of the limit, when the person has taken away enough files; None lets one more go."""
+    if throttle.allow("export", request.user.pk, MOST, MOST_SECONDS, by=request.user):
+        return None
+    return throttle.too_many(request, seconds=MOST_SECONDS)
 
 
 def neutral(cell: str) -> str:

@@ -14,7 +14,7 @@ from django.urls import reverse
 from django.utils import timezone, translation
 
 from accounts.access import Forbidden
-from accounts.models import User
+from accounts.models import AuditEvent, User
 from ehealth import words
 from ehealth.actions import checks, connection, exchanges, sessions
 from ehealth.actions.checks import HARMLESS, LEASE
@@ -242,3 +242,11 @@ def test_disconnecting_keeps_the_results_but_the_next_try_fails(doctor: Doctor) 
     connection.disconnect(user=doctor.user, by=doctor.user, now=timezone.now())
     assert not Keystore.objects.in_force().exists()
     assert tried(doctor, Capability.TOKEN) == (State.FAILED, "no_keystore")
+
+
+def test_nobody_presses_without_end(doctor: Doctor, signed_in: Callable[..., CheckingClient]) -> None:
+    client, url = signed_in(doctor.user), reverse("ehealth:run_checks", args=[doctor.user.uuid])
+    answers = [client.post(url, {"capability": Capability.TOKEN}).status_code for _press in range(13)]
+    assert answers == [302] * 12 + [429]
+    event = AuditEvent.objects.get(kind="account:limit:reached")
+    assert (event.actor, event.details) == (doctor.user.uuid, {"limit": "checks"})

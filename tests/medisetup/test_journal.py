@@ -284,3 +284,17 @@ def test_a_file_that_would_be_cut_is_refused(signed_in: Fixture) -> None:
     response = signed_in(admin).post(reverse("journal_export"), {"format": "csv"})
     assert response.status_code == 422 and "10000 lignes au plus" in text(response)
     assert not AuditEvent.objects.filter(kind="account:journal:exported").exists()
+
+
+def test_ten_files_an_hour_whatever_is_in_them(signed_in: Fixture) -> None:
+    admin = UserFactory(roles=["admin"])
+    client = signed_in(admin)
+    url, board = reverse("journal_export"), reverse("people_export", args=["csv"])
+    taken = [client.post(url, {"format": "csv"}).status_code for _file in range(9)] + [
+        client.get(board).status_code
+    ]
+    assert taken == [200] * 10
+    for refused in (client.post(url, {"format": "csv"}), client.get(board)):
+        assert refused.status_code == 429 and refused.headers["Retry-After"] == "3600"
+    assert AuditEvent.objects.filter(kind="account:journal:exported").count() == 9
+    assert AuditEvent.objects.get(kind="account:limit:reached").details == {"limit": "export"}
