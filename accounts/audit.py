@@ -51,6 +51,7 @@ KINDS = frozenset(
         "account:access:refused",
         "account:limit:reached",
         "account:journal:exported",
+        "account:data:exported",
         "account:factor:activated",
         "account:factor:codes_renewed",
         "account:factor:code_used",

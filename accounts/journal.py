@@ -28,7 +28,7 @@ GROUPS: dict[str, tuple[str, ...]] = {
     ),
     "keys": ("account:key:",),
     "ehealth": ("ehealth:",),
-    "platform": ("platform:", "account:staff:", "account:journal:", "account:people:"),
+    "platform": ("platform:", "account:staff:", "account:journal:", "account:people:", "account:data:"),
 }
 # What a manager does and answers for; sign-ins, keys and the platform are the administrators' (SR-86).
 GROUPS_OF_MANAGERS = ("people", "sections", "licences")

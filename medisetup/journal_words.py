@@ -70,6 +70,7 @@ KINDS: dict[str, str | Promise] = {
     "account:access:refused": _("Page refusée"),
     "account:limit:reached": _("Limite atteinte : trop d'essais"),
     "account:journal:exported": _("Journal exporté"),
+    "account:data:exported": _("Données personnelles téléchargées par leur propriétaire"),
     "account:factor:activated": _("Second facteur activé"),
     "account:factor:codes_renewed": _("Codes de secours renouvelés"),
     "account:factor:code_used": _("Code de secours utilisé"),

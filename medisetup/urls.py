@@ -5,7 +5,7 @@ from django.contrib.auth.decorators import login_not_required
 from django.urls import include, path
 from django.views.i18n import set_language
 
-from medisetup import board_pages, health, journal, platform_pages, views
+from medisetup import board_pages, health, journal, own_data, platform_pages, views
 
 urlpatterns = [
     path("", views.home, name="home"),
@@ -19,6 +19,7 @@ urlpatterns = [
     path("platform/practices/<uuid:uuid>/", platform_pages.practice, name="platform_practice"),
     path("platform/people/<uuid:uuid>/", platform_pages.person, name="platform_person"),
     path("people/<uuid:uuid>/history/", journal.history, name="history"),
+    path("people/<uuid:uuid>/data/", own_data.export, name="own_data"),
     path("journal/", journal.practice_journal, name="journal"),
     path("journal/export/", journal.export, name="journal_export"),
     path("help/", views.help_page, name="help"),

@@ -51,6 +51,7 @@ PAGELESS = {
     "billing:bic",
     "accounts:key_reset_use",
     "journal_export",
+    "own_data",
     "people_export",
     "support:login",
     "support:logout",

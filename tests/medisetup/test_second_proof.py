@@ -73,6 +73,7 @@ GUARDED = {
     "ehealth:account_change_give_up": Guarded(page="ehealth:account_change"),
     "ehealth:takeover": Guarded(),
     "journal_export": Guarded("admin"),
+    "own_data": Guarded(page="history"),
     "support:end_sessions": Guarded("staff", page="support:accounts_user_change"),
 }
 # Pages that ask before they show anything: by whom, about whom.
