@@ -3,6 +3,7 @@
 Each event carries a code over itself, made by `audit.record` with a key that the database does not hold: an
 edited or invented event is known. A chain over all codes, made by a job, tells removal and reordering. It is
 not made in `record`, for a lock held from there to the end of each action would put all actions in one row.
+An event that has passed its retention leaves a signed mark and its link, so that the chain goes on from it.
 """
 
 from __future__ import annotations
@@ -11,10 +12,11 @@ import hmac
 import json
 import logging
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import cache
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +24,7 @@ from django.conf import settings
 from django.db import connection, transaction
 from django.db.models import Count, Exists, Max, OuterRef
 
-from accounts.models import AuditEvent, AuditLink
+from accounts.models import AuditEvent, AuditLink, AuditPruned
 from accounts.sealing import KeyRing, derive_key
 
 logger = logging.getLogger(__name__)
@@ -36,18 +38,26 @@ COLUMNS = {
 }  # fmt: skip
 _EVENT = ", ".join([*COLUMNS.values(), "e.key_name", "e.code"])
 _CHAIN = f"""
-SELECT l.position, l.event, l.key_name, l.code, {_EVENT}
+SELECT l.position, l.event, l.key_name, l.code, p.key_name, p.code, {_EVENT}
 FROM accounts_auditlink l LEFT JOIN accounts_auditevent e ON e.id = l.event
+LEFT JOIN accounts_auditpruned p ON p.event = l.event
 WHERE l.position > %s ORDER BY l.position LIMIT %s"""  # noqa: S608 the columns above
 _OUTSIDE = f"""
 SELECT {_EVENT}, e.at < %s FROM accounts_auditevent e
 WHERE e.id > %s AND NOT EXISTS (SELECT FROM accounts_auditlink l WHERE l.event = e.id)
 ORDER BY e.id LIMIT %s"""  # noqa: S608 the columns above
 _NEWEST = f"SELECT {_EVENT} FROM accounts_auditevent e WHERE e.key_name <> '' ORDER BY e.id DESC LIMIT 1"  # noqa: S608
+# Retention is the database's own: `audit_kept`, which its trigger asks too (migration `audit_retention`).
+_PAST = f"""
+SELECT e.id, l.position, l.code, {_EVENT}
+FROM accounts_auditevent e JOIN accounts_auditlink l ON l.event = e.id
+WHERE e.at < now() - audit_kept('') AND e.at < now() - audit_kept(e.kind) AND e.id > %s
+ORDER BY e.id LIMIT %s"""  # noqa: S608 the columns above
 _BEFORE_ALL = -(2**63)
 BATCH = 5_000
 # A lock of its own for whoever makes the chain longer.
 LOCK = 0x61756469
+PRUNED_AT_ONCE = 10_000
 # How many later events may be in the chain before one that was begun earlier is committed.
 LATE = 100_000
 UNCHAINED_AT_MOST = timedelta(minutes=10)
@@ -126,6 +136,28 @@ def _one_batch() -> int:
         return len(links)
 
 
+# --- erasing what has passed its retention ---------------------------------------------------
+def mark_code(name: str, position: int, event: int, link: bytes) -> bytes:
+    """That we erased this event at this place; raises `CannotOpen` for a key that the ring lacks."""
+    plain = b"pruned %d %d %b" % (position, event, link)
+    return hmac.digest(_key(settings.SEALING_KEYS, name), plain, "sha256")
+
+
+def prune() -> int:
+    """Erase events of the chain that have passed their retention by the database's clock, at most
+    PRUNED_AT_ONCE; how many. One that was tampered with stays, or its fault would go with it.
+    """
+    name, marks = key_name(), []
+    for number, position, link, *event in islice(_rows(_PAST), PRUNED_AT_ONCE):
+        if _genuine(event):
+            code = mark_code(name, position, number, bytes(link))
+            marks.append(AuditPruned(event=number, key_name=name, code=code))
+    with transaction.atomic():
+        AuditPruned.objects.bulk_create(marks)
+        AuditEvent.objects.filter(pk__in=[mark.event for mark in marks]).delete()
+    return len(marks)
+
+
 # --- checking it -----------------------------------------------------------------------------
 @dataclass(frozen=True)
 class Fault:
@@ -148,17 +180,17 @@ def faults(*, now: datetime, anchors: list[Anchor] | None = None) -> Iterator[Fa
     """What is wrong, in the order of the chain; nothing for a whole one. Reads in batches."""
     kept = {anchor.position: anchor.code for anchor in anchors or ()}
     position, chain = 0, b""
-    for place, number, name, after, *event in _rows(_CHAIN):
+    for place, number, name, after, marked_by, mark, *event in _rows(_CHAIN):
         position += 1
         if place != position:
             yield Fault("gap", position, None)
             position = place
         there = event[0] is not None
-        if not there:
+        if not there and not _matches(mark_code, mark, marked_by, place, number, bytes(after or b"")):
             yield Fault("removed", position, number)
-        elif not _genuine(event):
+        elif there and not _genuine(event):
             yield Fault("edited", position, number)
-        follows = not there or _follows(bytes(after or b""), name, chain, position, bytes(event[-1] or b""))
+        follows = not there or _matches(link_code, after, name, chain, position, bytes(event[-1] or b""))
         chain = bytes(after or b"")
         if not follows or kept.pop(position, chain.hex()) != chain.hex():
             yield Fault("moved", position, number)
@@ -187,9 +219,10 @@ def _genuine(event: list[Any]) -> bool:
         return False
 
 
-def _follows(after: bytes, name: str, *made_of: Any) -> bool:
+def _matches(made: Callable[..., bytes], code: bytes | None, *made_of: Any) -> bool:
+    """Whether a stored code, or none, is the one that our key makes."""
     try:
-        return hmac.compare_digest(link_code(name, *made_of), after)
+        return code is not None and hmac.compare_digest(made(*made_of), bytes(code))
     except ValueError:
         return False
 
@@ -216,9 +249,9 @@ def newest_is_genuine() -> bool:
 
 
 def codes_by_key() -> dict[str, int]:
-    """How many codes of events and of the chain each key has made."""
+    """How many codes of events, of the chain and of marks each key has made."""
     counts: Counter[str] = Counter()
-    for rows in (AuditEvent.objects.exclude(key_name=""), AuditLink.objects.all()):
+    for rows in (AuditEvent.objects.exclude(key_name=""), AuditLink.objects.all(), AuditPruned.objects.all()):
         counts.update(dict(rows.values_list("key_name").annotate(Count("pk")).order_by()))
     return dict(counts)
 

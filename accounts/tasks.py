@@ -56,10 +56,13 @@ def anchor_audit_chain() -> None:
 
 @shared_task
 def purge_expired() -> None:
-    """Erase what no longer serves: ended sessions, spent challenges, records of mails sent or given up."""
+    """Erase what no longer serves: ended sessions, spent challenges, records of mails sent or given up, old
+    events.
+    """
     now = timezone.now()
     import_module(settings.SESSION_ENGINE).SessionStore.clear_expired()
     challenges, _ = KeyChallenge.objects.filter(expires_at__lt=now).delete()
     given_up = Q(sent_at=None, next_attempt_at=None, created_at__lt=now - MAILS_KEPT)
     mails, _ = Mail.objects.filter(Q(sent_at__lt=now - MAILS_KEPT) | given_up).delete()
-    logger.info("purged %s challenges and %s mails", challenges, mails)
+    events = audit_chain.prune()
+    logger.info("purged %s challenges, %s mails and %s events", challenges, mails, events)

@@ -45,7 +45,11 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
             items.remove(item)
 
 
-UNTRUNCATED = {"accounts_auditevent": "audit_untruncated", "accounts_auditlink": "audit_link_untruncated"}
+UNTRUNCATED = {
+    "accounts_auditevent": "audit_untruncated",
+    "accounts_auditlink": "audit_link_untruncated",
+    "accounts_auditpruned": "audit_pruned_untruncated",
+}
 
 
 @pytest.fixture(scope="session")

@@ -5,6 +5,7 @@ from accounts.models.people import HubRegion, Invitation, Practice, Role, RoleGr
 from accounts.models.records import (
     AuditEvent,
     AuditLink,
+    AuditPruned,
     BillingAddress,
     Licence,
     LicenceRequest,
@@ -17,6 +18,7 @@ from accounts.models.sessions import Session
 __all__ = [
     "AuditEvent",
     "AuditLink",
+    "AuditPruned",
     "BillingAddress",
     "BlockedKey",
     "HubRegion",

@@ -195,7 +195,8 @@ class SectionReview(models.Model):
 class AuditEvent(models.Model):
     """One act; written in the same transaction as the change. No foreign keys: nothing cascades.
 
-    The table refuses UPDATE, DELETE and TRUNCATE by triggers (`append_only_audit`, `audit_untruncated`).
+    The table refuses UPDATE and TRUNCATE by triggers, and DELETE but of what has passed its retention and is
+    marked in `AuditPruned` (`append_only_audit`, `audit_untruncated`, `audit_retention`).
     """
 
     at = models.DateTimeField(db_index=True)
@@ -236,6 +237,17 @@ class AuditLink(models.Model):
 
     def __str__(self) -> str:
         return str(self.position)
+
+
+class AuditPruned(models.Model):
+    """An event that was erased after its retention, signed; its link stays. Append-only like the links."""
+
+    event = models.BigIntegerField(primary_key=True)
+    key_name = models.CharField(max_length=32)
+    code = models.BinaryField()
+
+    def __str__(self) -> str:
+        return str(self.event)
 
 
 class MailQuerySet(models.QuerySet["Mail"]):

@@ -20,16 +20,21 @@ from django.db.utils import ProgrammingError
 from django.utils import timezone
 from pytest_django.fixtures import Settings
 
-from accounts import audit, audit_chain
+from accounts import audit, audit_chain, tasks
 from accounts.actions import people
 from accounts.audit_chain import Fault
-from accounts.models import AuditEvent, AuditLink, User
+from accounts.models import AuditEvent, AuditLink, AuditPruned, User
 from tests.accounts.factories import UserFactory
 from tests.accounts.test_people import at_once
 from tests.conftest import UNTRUNCATED
 
 pytestmark = pytest.mark.django_db(transaction=True)
-APPEND_ONLY = {"accounts_auditevent": "audit_append_only", "accounts_auditlink": "audit_link_append_only"}
+APPEND_ONLY = {
+    "accounts_auditevent": "audit_append_only",
+    "accounts_auditlink": "audit_link_append_only",
+    "accounts_auditpruned": "audit_pruned_append_only",
+}
+YEAR = timedelta(days=365.25)
 
 
 def note(user: User, **details: Any) -> AuditEvent:
@@ -303,6 +308,86 @@ def test_events_of_before_the_chain_are_no_fault() -> None:
     note(UserFactory(), role="admin")
     audit_chain.lengthen()
     assert found() == []
+
+
+# --- retention -------------------------------------------------------------------------------
+def long_ago(kind: str, age: timedelta) -> int:
+    with transaction.atomic():
+        made = audit.record(kind, actor=UserFactory(), at=timezone.now() - age)
+    return made.pk
+
+
+def remove(number: int) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("DELETE FROM accounts_auditevent WHERE id = %s", [number])
+
+
+@pytest.fixture
+def aged(events: list[AuditEvent]) -> dict[str, int]:
+    """Events of before and after the end of their retention, in the chain among others."""
+    day = timedelta(days=2)
+    made = {
+        "due": long_ago("account:session:began", 2 * YEAR + day),
+        "kept": long_ago("account:session:began", 2 * YEAR - day),
+        "health": long_ago("ehealth:mailbox:fetched", 10 * YEAR - day),
+        "read": long_ago("platform:person:read", 3 * YEAR),
+        "due health": long_ago("ehealth:mailbox:fetched", 10 * YEAR + day),
+    }
+    note(UserFactory(), role="admin")
+    audit_chain.lengthen()
+    return made
+
+
+def test_what_has_passed_its_retention_goes_and_the_chain_still_verifies(aged: dict[str, int]) -> None:
+    before, anchor = AuditEvent.objects.count(), audit_chain.write_anchor(now=timezone.now())
+    assert anchor
+    tasks.purge_expired()
+    gone = {aged["due"], aged["due health"]}
+    assert set(AuditPruned.objects.values_list("pk", flat=True)) == gone
+    assert AuditEvent.objects.count() == before - 2 == AuditLink.objects.count() - 2
+    assert not AuditEvent.objects.filter(pk__in=gone).exists()
+    note(UserFactory(), role="admin")
+    audit_chain.lengthen()
+    assert found(anchors=[anchor]) == [] and audit_chain.prune() == 0
+
+
+def test_a_tampered_event_is_not_erased_with_its_fault(aged: dict[str, int]) -> None:
+    tamper("UPDATE accounts_auditevent SET actor_name = 'X' WHERE id = %s", aged["due"])
+    assert audit_chain.prune() == 1
+    assert [(fault.why, fault.event) for fault in found()] == [("edited", aged["due"])]
+
+
+def test_nothing_is_erased_before_it_is_in_the_chain() -> None:
+    long_ago("account:session:began", 3 * YEAR)
+    assert audit_chain.prune() == 0
+
+
+@pytest.mark.parametrize("name", ["kept", "health", "read"])
+def test_the_database_refuses_what_is_younger_even_with_a_mark(aged: dict[str, int], name: str) -> None:
+    AuditPruned.objects.create(event=aged[name], key_name="k1", code=b"x")
+    with pytest.raises(ProgrammingError, match="append-only"):
+        remove(aged[name])
+
+
+def test_the_database_refuses_without_a_mark_and_a_false_mark_is_named(aged: dict[str, int]) -> None:
+    with pytest.raises(ProgrammingError, match="append-only"):
+        remove(aged["due"])
+    AuditPruned.objects.create(event=aged["due"], key_name=audit_chain.key_name(), code=b"x" * 32)
+    remove(aged["due"])
+    assert [(fault.why, fault.event) for fault in found()] == [("removed", aged["due"])]
+
+
+@pytest.mark.parametrize(
+    "change",
+    ["DELETE FROM accounts_auditpruned", "UPDATE accounts_auditpruned SET event = event + 1000",
+     "UPDATE accounts_auditpruned SET key_name = 'é'"],
+)  # fmt: skip
+def test_a_mark_that_is_changed_is_named(aged: dict[str, int], change: str) -> None:
+    audit_chain.prune()
+    with pytest.raises(ProgrammingError, match="append-only"), connection.cursor() as cursor:
+        cursor.execute(change)
+    tamper(change)
+    assert {fault.why for fault in found()} == {"removed"}
 
 
 # --- the database refuses, and a change without its event does not happen ---------------------

@@ -45,6 +45,7 @@ OPEN = {
     "accounts_personalkey.spki",
     "accounts_auditevent.code",
     "accounts_auditlink.code",
+    "accounts_auditpruned.code",
 }
 
 
