@@ -1,7 +1,8 @@
 """What an answer, or none, of a mutuality means for a registration: the table of rules 6.6, without database.
 
 Business codes are final but 141 (a new number is not known everywhere yet: daily for 14 days) and 168
-(registered already: success). Faults that pass, time-outs and broken connections follow the plan for 7 days.
+(registered already: success). Faults that pass, time-outs and broken connections follow the plan for 7 days,
+each wait somewhere below the plan's (`ehealth.patience`).
 An answer that is not authentic or not readable proves nothing: the outcome stays unknown and the same
 reference is sent again.
 """
@@ -11,6 +12,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 
+from ehealth import patience
 from ehealth.client.errors import (
     Detail,
     Faulted,
@@ -77,7 +79,7 @@ def of_error(error: PlatformError, facts: Facts) -> Verdict:
     unknown = facts.outcome_unknown or isinstance(error, NotAuthentic | Malformed)
     if isinstance(error, Unreachable | TimedOut):
         unknown = unknown or error.sent
-    return later(error.code, facts, unknown=unknown)
+    return later(error, facts, unknown=unknown)
 
 
 def _refused(error: Refused, facts: Facts) -> Verdict:
@@ -104,7 +106,7 @@ def _faulted(error: Faulted, facts: Facts) -> Verdict:
         again = soon(error.code, facts.now + NEW_TOKEN_WAIT, unknown=unknown)
         return replace(again, message=message, new_token=True)
     if error.retry and error.code != NOT_AUTHENTICATED:
-        return later(error.code, facts, unknown=unknown, message=message)
+        return later(error, facts, unknown=unknown, message=message)
     return Verdict(State.NEEDS_ACTION, error.code[:40], message, outcome_unknown=unknown)
 
 
@@ -113,10 +115,13 @@ def soon(code: str, at: datetime, *, unknown: bool) -> Verdict:
     return Verdict(State.RETRYING, code, next_attempt_at=at, outcome_unknown=unknown)
 
 
-def later(code: str, facts: Facts, *, unknown: bool, message: str = "") -> Verdict:
-    """The next try of the plan, or the owner's turn when seven days have passed."""
-    step = facts.attempts - 1
-    at = facts.now + (PLAN[step] if step < len(PLAN) else PLAN_AFTERWARDS)
-    if at >= facts.queued_at + GIVEN_UP_AFTER:
-        return Verdict(State.NEEDS_ACTION, code[:40], message, outcome_unknown=unknown)
-    return Verdict(State.RETRYING, code[:40], message, next_attempt_at=at, outcome_unknown=unknown)
+def later(error: PlatformError, facts: Facts, *, unknown: bool, message: str = "") -> Verdict:
+    """The next try: at the latest when the plan says so, but not before the platform asked for it; or the
+    owner's turn when seven days have passed.
+    """
+    code, step = error.code[:40], facts.attempts - 1
+    plan = PLAN[step] if step < len(PLAN) else PLAN_AFTERWARDS
+    if facts.now + max(plan, error.retry_after) >= facts.queued_at + GIVEN_UP_AFTER:
+        return Verdict(State.NEEDS_ACTION, code, message, outcome_unknown=unknown)
+    at = facts.now + patience.wait(plan, asked=error.retry_after)
+    return Verdict(State.RETRYING, code, message, next_attempt_at=at, outcome_unknown=unknown)

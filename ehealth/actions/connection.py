@@ -17,7 +17,7 @@ from accounts import audit, emails, throttle
 from accounts.access import Forbidden
 from accounts.actions.sections import section_change
 from accounts.models import User
-from ehealth import custody
+from ehealth import custody, patience
 from ehealth.actions import sessions, trial
 from ehealth.actions.edmg import resume_waiting
 from ehealth.client.errors import clean
@@ -191,7 +191,7 @@ def test(*, keystore_pk: int, now: datetime) -> None:
     if result.assertion:
         _enter_into_force(keystore, result.assertion, result, now)
     elif result.passing and now < keystore.created_at + TEST_GIVEN_UP:
-        _try_later(keystore, result.code, now)
+        _try_later(keystore, result, now)
     else:
         _refuse(keystore, "gave_up" if result.passing else result.code, now)
 
@@ -236,10 +236,10 @@ def _note(kind: str, user: User, now: datetime, **details: Any) -> None:
     audit.record(kind, actor=None, system=sessions.SYSTEM, subject=user, at=now, **details)
 
 
-def _try_later(keystore: Keystore, code: str, now: datetime) -> None:
+def _try_later(keystore: Keystore, result: trial.Result, now: datetime) -> None:
     waits = TEST_WAITS[keystore.attempts - 1 : keystore.attempts]
-    wait = waits[0] if waits else TEST_WAIT_AFTERWARDS
-    _mine(keystore).update(result_code=code[:40], next_attempt_at=now + wait, lost_claims=0)
+    wait = patience.wait(waits[0] if waits else TEST_WAIT_AFTERWARDS, asked=result.retry_after)
+    _mine(keystore).update(result_code=result.code[:40], next_attempt_at=now + wait, lost_claims=0)
 
 
 def _refuse(keystore: Keystore, code: str, now: datetime) -> None:

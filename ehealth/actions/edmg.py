@@ -214,7 +214,7 @@ def _verdict(claim: Claim) -> Verdict:
         at = claim.now + SESSION_BUSY_WAIT
         return verdicts.soon("session_busy", at, unknown=facts.outcome_unknown)
     except PlatformError as error:
-        return verdicts.later(error.code, facts, unknown=facts.outcome_unknown)
+        return verdicts.later(error, facts, unknown=facts.outcome_unknown)
     if live is None:
         return Verdict(State.WAITING, outcome_unknown=facts.outcome_unknown)
     nihii = claim.row.user.practitioner.nihii

@@ -19,7 +19,7 @@ from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.utils import timezone
 
 from accounts import audit
-from ehealth import custody
+from ehealth import custody, patience
 from ehealth.actions import sessions
 from ehealth.actions.endpoints import admitted
 from ehealth.actions.exchanges import refuse_in_transaction, store_all
@@ -279,7 +279,7 @@ def _succeed(pages: list[Page], now: datetime) -> None:
 
 
 def _fail(page: Page, error: PlatformError, now: datetime) -> None:
-    """Wait twice as long each time; ask for a new token once; a refused certificate ends it."""
+    """Wait up to twice as long each time; ask for a new token once; a refused certificate ends it."""
     box = page.box.mailbox
     failures = box.failures + 1
     if error.code == NOT_AUTHENTICATED:
@@ -287,7 +287,8 @@ def _fail(page: Page, error: PlatformError, now: datetime) -> None:
         if failures >= REFUSALS and box.result_code == NOT_AUTHENTICATED:
             sessions.refuse(page.box.keystore, code=error.code, now=now)
             return
-    wait = min(settings.MAILBOX_INTERVAL * 2 ** min(failures - 1, 10), LONGEST_WAIT)
+    plan = min(settings.MAILBOX_INTERVAL * 1.2 * 2 ** min(failures - 1, 10), LONGEST_WAIT)
+    wait = patience.wait(plan, asked=error.retry_after, least=settings.MAILBOX_INTERVAL * 0.8)
     Mailbox.objects.filter(pk=box.pk).update(failures=failures, result_code=error.code[:40])
     Mailbox.objects.filter(pk=box.pk, auto=True).update(next_poll_at=now + wait)
 

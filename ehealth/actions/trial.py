@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contextlib import suppress
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from django.utils import timezone
 
@@ -22,11 +22,14 @@ from ehealth.models import Keystore
 
 @dataclass(frozen=True)
 class Result:
-    """How a test ended. `code`: of the refusal, or a warning when it passed; `passing`: may go well later."""
+    """How a test ended. `code`: of the refusal, or a warning when it passed; `passing`: may go well later,
+    but not before `retry_after`.
+    """
 
     passed: bool
     code: str = ""
     passing: bool = False
+    retry_after: timedelta = timedelta()
     standby: int = 0
     assertion: Assertion | None = field(default=None, repr=False)
 
@@ -42,7 +45,7 @@ def run(keystore: Keystore, now: datetime) -> Result:
             known = admitted("sts", now=timezone.now()).platform
             assertion = sts.request_assertion(known, identity, now=timezone.now(), trace=trace)
         except PlatformError as error:
-            return Result(False, error.code, passing=is_passing(error))
+            return Result(False, error.code, is_passing(error), error.retry_after)
         code = disagreement(keystore.user, assertion.nihii)
         if code:
             return Result(False, code)

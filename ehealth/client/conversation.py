@@ -133,6 +133,8 @@ class _Try:
             return result
         except PlatformError as error:
             code = error.code
+            if reply:
+                error.retry_after = reply.retry_after
             raise
         finally:
             self._record(facts, reply, code, time.monotonic() - begun)

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 
 _CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]+")
 _LONGEST = 2_000
@@ -27,8 +28,10 @@ class Detail:
 
 class PlatformError(Exception):
     """Base of the set. `code` is short, stable, and safe to store: it never holds a name or a number of a
-    person.
+    person. `retry_after`: how long the platform asks us to stay away, six hours at most.
     """
+
+    retry_after = timedelta()
 
     def __init__(self, code: str, text: str = "") -> None:
         super().__init__(f"{code}: {text}" if text else code)

@@ -7,8 +7,10 @@ import os
 import socket
 import ssl
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -30,17 +32,23 @@ from ehealth.client.errors import Malformed, NotAuthentic, PlatformError, TimedO
 from ehealth.client.platform import Platform
 
 _CHUNK = 64 * 1024
-_GATEWAY_DOWN = frozenset({502, 503, 504})
+# Somebody in front of the platform says that it cannot be reached, or that we ask too often.
+_GATEWAY_DOWN = frozenset({429, 502, 503, 504})
+_LONGEST_RETRY_AFTER = timedelta(hours=6)
 _CHARSETS = frozenset({"", "utf-8", "utf-16"})
 
 
 @dataclass(frozen=True)
 class Reply:
-    """The unpacked body of an answer with HTTP status 200 or 500; its type is text/xml or one in parts."""
+    """The unpacked body of an answer with HTTP status 200 or 500; its type is text/xml or one in parts.
+
+    `retry_after`: how long the platform asks us to stay away.
+    """
 
     status: int
     body: bytes
     content_type: str = "text/xml"
+    retry_after: timedelta = timedelta()
 
     @property
     def in_parts(self) -> bool:
@@ -156,7 +164,27 @@ def _exchange(
         _check_head(response, in_parts)
         unpacked = _read(response, platform.max_content if in_parts else platform.max_response)
         _check_time(deadline)
-    return Reply(response.status, unpacked, response.headers.get("Content-Type", ""))
+    kind, asked = response.headers.get("Content-Type", ""), retry_after(response.headers)
+    return Reply(response.status, unpacked, kind, asked)
+
+
+def retry_after(headers: Mapping[str, str]) -> timedelta:
+    """What `Retry-After` asks for, in seconds or as a date: six hours at most, nothing when unreadable."""
+    told = headers.get("Retry-After", "").strip()
+    if told.isascii() and told.isdigit():
+        asked = timedelta(seconds=int(told[:9]))
+    else:
+        now = datetime.now(UTC)
+        asked = (_http_date(told) or now) - now
+    return min(max(asked, timedelta()), _LONGEST_RETRY_AFTER)
+
+
+def _http_date(told: str) -> datetime | None:
+    """A moment as HTTP writes it, always of Greenwich; None when it is unreadable."""
+    try:
+        return parsedate_to_datetime(told).replace(tzinfo=UTC)
+    except (ValueError, OverflowError):
+        return None
 
 
 def _check_time(deadline: Deadline) -> None:
@@ -177,7 +205,9 @@ def _closed_on_error(response: urllib3.BaseHTTPResponse) -> Iterator[None]:
 
 def _check_head(response: urllib3.BaseHTTPResponse, in_parts: bool) -> None:
     if response.status in _GATEWAY_DOWN:
-        raise Unreachable(f"http status {response.status}", sent=True)
+        error = Unreachable(f"http status {response.status}", sent=True)
+        error.retry_after = retry_after(response.headers)
+        raise error
     if response.status not in (200, 500):
         raise Malformed(f"http status {response.status}")
     content_type = response.headers.get("Content-Type", "")

@@ -13,6 +13,7 @@ KINDS = {
     "soa": "SOAP fault with the code VALUE",
     "business": "the service's own answer carries the business code VALUE, nothing is done",
     "status": "HTTP status VALUE with an HTML page (default 503)",
+    "busy": "HTTP status 503 and a Retry-After of VALUE, seconds or a date (default 3600), nothing is done",
     "redirect": "HTTP redirect to VALUE",
     "garbage": "bytes that are not XML",
     "gzip-bomb": "a small compressed body that becomes 200 MB",

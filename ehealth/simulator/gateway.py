@@ -106,7 +106,7 @@ class _Trace:
     fault: Fault = NONE
 
 
-SILENT = {"outage", "status", "redirect", "garbage", "gzip-bomb"}
+SILENT = {"outage", "status", "busy", "redirect", "garbage", "gzip-bomb"}
 """Faults after which nothing has been done."""
 
 

@@ -254,6 +254,10 @@ class Handler(BaseHTTPRequestHandler):
         status = int(fault.value or 503)
         self._send(status, b"<html><body>Service Unavailable</body></html>", "text/html")
 
+    def busy(self, fault: Fault, answer: Answer) -> None:
+        """Asks the caller to stay away for a while."""
+        self._send(503, b"", "text/html", {"Retry-After": fault.value or "3600"})
+
 
 SPOILERS = {
     "outage": Handler.cut,
@@ -265,4 +269,5 @@ SPOILERS = {
     "gzip-bomb": Handler.bomb,
     "redirect": Handler.redirect,
     "status": Handler.page,
+    "busy": Handler.busy,
 }

@@ -123,6 +123,14 @@ def test_an_unreachable_platform_leaves_the_test_waiting_then_it_passes(doctor: 
     assert stored.state == State.ACTIVE
 
 
+def test_a_test_waits_for_as_long_as_the_platform_asks(doctor: Doctor) -> None:
+    stored, now = doctor.upload(), timezone.now()
+    doctor.simulator.fault("busy", service="sts", ssin=doctor.ssin, value="1200")
+    connection.test(keystore_pk=stored.pk, now=now)
+    stored.refresh_from_db()
+    assert stored.state == State.TESTING and stored.next_attempt_at == now + timedelta(minutes=20)
+
+
 def test_after_a_day_of_silence_the_test_is_given_up_and_the_key_erased(doctor: Doctor) -> None:
     stored = doctor.upload()
     doctor.simulator.fault("soa", service="sts", value="SOA-02002", ssin=doctor.ssin)

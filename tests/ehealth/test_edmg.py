@@ -411,6 +411,18 @@ def test_the_owner_may_not_wait(connected: Doctor) -> None:
     assert send_all(connected)["100"] == State.REGISTERED
 
 
+def test_a_mutuality_is_left_alone_for_as_long_as_the_platform_asks(connected: Doctor) -> None:
+    ask(connected)
+    connected.simulator.fault("busy", service="registration", mutuality="100", value="3600")
+    now = timezone.now()
+    assert send_all(connected, now=now)["100"] == State.RETRYING
+    assert row(connected).next_attempt_at == now + timedelta(hours=1)
+    before = connected.simulator.calls("registration")
+    send_all(connected, now=now + timedelta(minutes=59))
+    assert connected.simulator.calls("registration") == before
+    assert send_all(connected, now=now + timedelta(minutes=61))["100"] == State.REGISTERED
+
+
 @pytest.fixture
 def no_broker() -> Iterator[None]:
     """The broker's address of this thread leads nowhere."""

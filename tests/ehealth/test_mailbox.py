@@ -168,11 +168,20 @@ def test_a_failure_waits_longer_each_time_then_recovers(polled: Doctor) -> None:
         polled.simulator.fault("outage", service="mailbox", ssin=polled.ssin)
         due_again(polled)
         poll()
-        waits.append(round((box(polled).next_poll_at - timezone.now()) / timedelta(minutes=15)))
-    assert (waits, box(polled).result_code, box(polled).failures) == ([1, 2, 4], "unreachable", 3)
+        waits.append((box(polled).next_poll_at - timezone.now()) / timedelta(minutes=15))
+    for wait, most in zip(waits, (1.2, 2.4, 4.8), strict=True):
+        assert 0.79 < wait <= most
+    assert (box(polled).result_code, box(polled).failures) == ("unreachable", 3)
     due_again(polled)
     poll()
     assert (box(polled).result_code, box(polled).failures) == ("", 0)
+
+
+def test_a_box_is_left_alone_for_as_long_as_the_platform_asks(polled: Doctor) -> None:
+    polled.simulator.fault("busy", service="mailbox", ssin=polled.ssin, value="7200")
+    poll()
+    asked = box(polled).next_poll_at - timezone.now()
+    assert timedelta(minutes=119) < asked <= timedelta(hours=2)
 
 
 def test_one_box_that_fails_does_not_stop_the_others(

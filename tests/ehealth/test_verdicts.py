@@ -73,9 +73,20 @@ def test_a_success_keeps_its_start_date() -> None:
 @pytest.mark.parametrize(
     ("attempts", "minutes"), [(1, 1), (2, 5), (3, 15), (4, 60), (5, 360), (6, 360), (20, 360)]
 )
-def test_the_plan_waits_longer_each_time(attempts: int, minutes: int) -> None:
-    found = verdicts.of_error(Unreachable("x"), facts(attempts=attempts))
-    assert found.next_attempt_at == NOW + timedelta(minutes=minutes)
+def test_the_plan_waits_longer_each_time_spread_below_it(attempts: int, minutes: int) -> None:
+    tries = [verdicts.of_error(Unreachable("x"), facts(attempts=attempts)) for _time in range(200)]
+    waits = [found.next_attempt_at - NOW for found in tries if found.next_attempt_at]
+    most, least = timedelta(minutes=minutes), timedelta(seconds=30)
+    assert len(waits) == 200 and least <= min(waits) and max(waits) <= most
+    assert max(waits) - min(waits) > (most - least) * 0.8
+
+
+@pytest.mark.parametrize("error", [Unreachable("x", sent=True), Faulted("SOA-02002", ""), Malformed("x")])
+def test_nothing_is_asked_before_the_platform_wants_it(error: PlatformError) -> None:
+    error.retry_after = timedelta(hours=2)
+    assert verdicts.of_error(error, facts()).next_attempt_at == NOW + timedelta(hours=2)
+    late = verdicts.of_error(error, facts(attempts=9, days=6.95))
+    assert late.state == State.NEEDS_ACTION
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,8 @@ import ssl
 import threading
 import time
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
 from pathlib import Path
 
 import pytest
@@ -228,3 +229,32 @@ def test_a_server_that_drips_its_handshake_is_left_in_time(tmp_path: Path) -> No
         ask(address.replace("http:", "https:"), tls_ca=file)
     assert time.monotonic() - begun < LIMIT + MARGIN
     assert caught.value.sent is False
+
+
+# --- when to come back -------------------------------------------------------------------------
+@pytest.mark.parametrize(
+    ("told", "seconds"),
+    [("0", 0), ("90", 90), ("21600", 21_600), ("999999999999", 21_600), ("-5", 0), ("", 0), ("soon", 0),
+     ("\u0663", 0), ("Thu, 01 Jan 1970 00:00:00 GMT", 0), ("Fri, 31 Dec 9999 23:59:59 GMT", 21_600),
+     ("Fri, 99 Dec 9999 23:59:59 GMT", 0)],
+)  # fmt: skip
+@pytest.mark.parametrize("status", [429, 502, 503, 504])
+def test_the_time_that_the_platform_asks_for_is_kept(status: int, told: str, seconds: int) -> None:
+    headers = {"Retry-After": told.encode().decode("latin-1")}
+    with (
+        answering(lambda _: (status, XML | headers, b"")) as (address, _seen),
+        pytest.raises(Unreachable) as caught,
+    ):
+        ask(address)
+    assert caught.value.retry_after == timedelta(seconds=seconds)
+
+
+def test_a_date_to_come_back_at_is_counted_from_now() -> None:
+    then = datetime.now(UTC) + timedelta(minutes=40)
+    headers = {"Retry-After": format_datetime(then, usegmt=True)}
+    with (
+        answering(lambda _: (503, XML | headers, b"")) as (address, _seen),
+        pytest.raises(Unreachable) as caught,
+    ):
+        ask(address)
+    assert timedelta(minutes=39, seconds=50) < caught.value.retry_after <= timedelta(minutes=40)
