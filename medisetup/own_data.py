@@ -168,7 +168,9 @@ PARTS = (
     ),
     Part(
         "edmg_consents", EdmgRequest, "user",
-        "uuid conditions_version conditions_language same_account accepted_at", inner="id user",
+        "uuid conditions_version conditions_language conditions_text same_account accounts proved_at "
+        "accepted_at",
+        inner="id user",
     ),
     Part(
         "edmg_registrations", EdmgRegistration, "user",
