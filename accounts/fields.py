@@ -351,7 +351,7 @@ class NameField(forms.CharField):
     """Last or first name: letters, spaces, apostrophes, dashes and dots, 1 to 80 characters."""
 
     default_error_messages = {
-        "required": _("Complétez ce champ comme sur la carte d'identité."),
+        "required": _("Indiquez le nom comme sur la carte d'identité."),
         "name": _(
             "Un nom contient des lettres, des espaces, des apostrophes, des tirets et des points seulement."
         ),

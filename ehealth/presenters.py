@@ -111,7 +111,7 @@ def _standing(active: Keystore | None, owner: bool, now: datetime) -> dict[str, 
         text = _("Il ne peut plus être renouvelé : %(step)s") % {"step": words.ASK_CERTIFICATE}
         return {"kind": "error", "title": _("Le certificat eHealth est expiré"), "text": text}
     if active.key:
-        text = _("La connexion est maintenue jusqu'à ce que vous décochiez la récupération automatique.")
+        text = _("La connexion est maintenue tant que la récupération automatique reste cochée.")
         return {"kind": "success", "title": _("Connecté à eHealth"), "text": text}
     if sessions.has_live_session(active, now):
         until = {"moment": moment(active.session.not_on_or_after)}

@@ -131,10 +131,8 @@ def parts_to_prefill(subject: User) -> list[dict[str, Any]]:
 
 def _part_state(review: SectionReview | None) -> str:
     if review is None:
-        return _("pas encore enregistrée")
-    if review.to_review():
-        return _("préremplie, la personne doit la vérifier")
-    return _("enregistrée")
+        return _("rien d'enregistré")
+    return _("à vérifier par la personne") if review.to_review() else ""
 
 
 @login_not_required

@@ -66,7 +66,7 @@ class NewPersonForm(forms.Form):
         """A house has no first name; a person has, and is written to by it."""
         values = self.cleaned_data
         missing = "first_name" not in self.errors and not values.get("first_name")
-        if missing and values.get("profession", HOUSE) != HOUSE:
+        if missing and values.get("profession") != HOUSE:
             label = str(self.fields["first_name"].label)
             self.add_error("first_name", required_message("first_name", label))
         return values

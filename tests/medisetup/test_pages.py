@@ -199,7 +199,7 @@ def test_who_helps_reads_of_the_person_and_is_offered_what_helps(signed_in) -> N
     client = signed_in(manager)
     page = html.unescape(client.get(reverse("person", args=[owner.uuid])).content.decode())
     parts = page[page.index("Parties que vous pouvez préremplir") : page.index("access-title")]
-    assert reverse("practitioners:general", args=[owner.uuid]) in parts and "pas encore enregistrée" in parts
+    assert reverse("practitioners:general", args=[owner.uuid]) in parts and "rien d'enregistré" in parts
     assert reverse("ehealth:connection", args=[owner.uuid]) not in parts
     assert reverse("ehealth:edmg", args=[owner.uuid]) not in parts
     connection = client.get(reverse("ehealth:connection", args=[owner.uuid])).content.decode()
