@@ -78,7 +78,7 @@ def test_the_owner_reviews_what_a_manager_prefilled(portal: Portal, visitor: Vis
 
     owner = visitor(user)
     owner.open("/")
-    owner.sees("Prérempli par quelqu'un d'autre : à vérifier")
+    owner.sees("À vérifier, car rempli par quelqu'un d'autre")
     assert state_of(owner, "R15") == "À faire"
     owner.look("43-to-review")
     owner.follow("Informations générales", owner.page.locator(".banner--warning"))

@@ -146,7 +146,7 @@ def accept(doctor: Visitor, link: str) -> None:
 
 def review(doctor: Visitor, jan: User) -> None:
     """What the manager filled in waits to be confirmed: numbers, then the workplace."""
-    doctor.sees(dutch("Prérempli par quelqu'un d'autre : à vérifier"))
+    doctor.sees(dutch("À vérifier, car rempli par quelqu'un d'autre"))
     doctor.look("64-to-review")
     doctor.follow(dutch("Informations générales"))
     assert doctor.value("nihii").replace("-", "") == jan.practitioner.nihii
