@@ -97,6 +97,12 @@ DATABASES["default"] |= {
     "CONN_HEALTH_CHECKS": True,
     "OPTIONS": {
         "connect_timeout": 3,
+        # A peer that has vanished without a word is an error after some ten seconds, not after hours.
+        "keepalives": 1,
+        "keepalives_idle": 5,
+        "keepalives_interval": 2,
+        "keepalives_count": 3,
+        "tcp_user_timeout": 8_000,
         # Readiness is many small look-ups: no compilation, and the cost of a disk that need not seek.
         "options": "-c jit=off -c random_page_cost=1.1 -c statement_timeout=30000 -c lock_timeout=5000"
         " -c idle_in_transaction_session_timeout=30000",

@@ -10,7 +10,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from http.client import HTTPConnection, HTTPResponse
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -32,7 +32,11 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 class Proxy:
-    """A door to PostgreSQL that can be shut: open connections break, new ones are refused."""
+    """A door to PostgreSQL that can be shut: open connections break, new ones are refused. One that
+    `swallows` takes new ones and never answers.
+    """
+
+    swallows = False
 
     def __init__(self) -> None:
         self.port, self.pairs = free_port(), []
@@ -53,6 +57,9 @@ class Proxy:
         with suppress(OSError):
             while True:
                 inner, _address = door.accept()
+                if self.swallows:
+                    self.pairs.append(inner)
+                    continue
                 place = urlsplit(os.environ["DATABASE_URL"])
                 outer = socket.create_connection((place.hostname, place.port))
                 self.pairs += [inner, outer]
@@ -75,12 +82,17 @@ def proxy() -> Iterator[Proxy]:
 @pytest.fixture
 def web(proxy: Proxy, tmp_path: Path) -> Iterator[int]:
     """A real web process whose way to the database is the proxy; its port."""
+    with serving(tmp_path / "static", proxy.port) as port:
+        yield port
+
+
+@contextmanager
+def serving(collected: Path, database_port: int | None = None) -> Iterator[int]:
+    """A real web process of one worker on the test's database; its port."""
     port = free_port()
     place = urlsplit(os.environ["DATABASE_URL"])
-    way = place._replace(
-        netloc=place.netloc.rpartition(":")[0] + f":{proxy.port}", path=f"/{connection.settings_dict['NAME']}"
-    )
-    collected = tmp_path / "static"
+    door = f"{place.netloc.rpartition(':')[0]}:{database_port or place.port}"
+    way = place._replace(netloc=door, path=f"/{connection.settings_dict['NAME']}")
     environment = os.environ | {"DATABASE_URL": way.geturl(), "STATIC_ROOT": str(collected)}
     manage = (sys.executable, "manage.py", "collectstatic", "--no-input", "-v", "0")
     subprocess.run(manage, cwd=ROOT, env=environment, check=True)
@@ -142,6 +154,34 @@ def test_the_page_comes_and_goes_with_the_database(web: int, proxy: Proxy) -> No
     proxy.open()
     response, page = ask(web, "/", **headers)
     assert response.status == 200 and "<h1" in page
+
+
+def test_a_database_that_swallows_is_an_error_after_seconds(web: int, proxy: Proxy) -> None:
+    session = sign_in(Client(), UserFactory()).cookies[settings.SESSION_COOKIE_NAME].value
+    cookie = f"{settings.SESSION_COOKIE_NAME}={session}"
+    assert ask(web, "/", Cookie=cookie)[0].status == 200
+    proxy.shut()
+    proxy.swallows = True
+    proxy.open()
+    for _turn in range(2):  # the broken connection, then one that nobody answers
+        began = time.monotonic()
+        assert ask(web, "/", Cookie=cookie)[0].status == 503
+        assert time.monotonic() - began < 10
+    proxy.shut()
+    proxy.swallows = False
+    proxy.open()
+    assert ask(web, "/", Cookie=cookie)[0].status == 200
+
+
+def test_a_peer_that_vanishes_is_noticed_by_the_socket_itself() -> None:
+    """Packets that are lost cannot be ordered here; that the kernel was told to mind them can be seen."""
+    connection.ensure_connection()
+    with socket.socket(fileno=os.dup(connection.connection.fileno())) as twin:
+        told = {name: twin.getsockopt(socket.IPPROTO_TCP, getattr(socket, name)) for name in (
+            "TCP_USER_TIMEOUT", "TCP_KEEPIDLE", "TCP_KEEPINTVL", "TCP_KEEPCNT")}  # fmt: skip
+        assert twin.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
+    assert told["TCP_USER_TIMEOUT"] == 8_000
+    assert told["TCP_KEEPIDLE"] + told["TCP_KEEPINTVL"] * told["TCP_KEEPCNT"] <= 15
 
 
 @pytest.mark.parametrize("query", ["SELECT pg_sleep(5)", "SELECT 1/0"])
