@@ -14,6 +14,7 @@ from datetime import date, datetime, timedelta
 
 from ehealth import patience
 from ehealth.client.errors import (
+    ClockDiffers,
     Detail,
     Faulted,
     Malformed,
@@ -77,7 +78,7 @@ def of_error(error: PlatformError, facts: Facts) -> Verdict:
     if isinstance(error, Faulted):
         return _faulted(error, facts)
     unknown = facts.outcome_unknown or isinstance(error, NotAuthentic | Malformed)
-    if isinstance(error, Unreachable | TimedOut):
+    if isinstance(error, Unreachable | TimedOut | ClockDiffers):
         unknown = unknown or error.sent
     return later(error, facts, unknown=unknown)
 

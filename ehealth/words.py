@@ -118,6 +118,10 @@ PLATFORM = {
         _("Une réponse est arrivée, mais rien ne prouve qu'elle vient de la plate-forme eHealth."),
         WE_TRY_AGAIN,
     ),
+    "clock": Words(
+        _("L'horloge du portail et celle de la plate-forme eHealth diffèrent de plus de deux minutes."),
+        _("Rien à faire de votre côté : le support règle l'horloge, puis nous réessayons."),
+    ),
     "malformed": Words(_("Une réponse illisible est arrivée."), WE_TRY_AGAIN),
     "session_busy": Words(_("La connexion à eHealth est en train d'être renouvelée."), WE_TRY_AGAIN),
     "SOA-00001": Words(_("La plate-forme eHealth signale une erreur passagère."), WE_TRY_AGAIN),

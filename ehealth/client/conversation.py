@@ -1,6 +1,7 @@
 """A question and its answer: address after address, each try recorded, the answer judged before use."""
 
 import hashlib
+import logging
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -11,13 +12,25 @@ from urllib.parse import urlsplit
 from ehealth.client import names
 from ehealth.client.capture import Capture
 from ehealth.client.contracts import check_envelope
-from ehealth.client.errors import Faulted, Malformed, NotAuthentic, PlatformError, TimedOut, Unreachable
+from ehealth.client.errors import (
+    ClockDiffers,
+    Faulted,
+    Malformed,
+    NotAuthentic,
+    PlatformError,
+    TimedOut,
+    Unreachable,
+)
 from ehealth.client.multipart import Attachments, unpack
 from ehealth.client.platform import Platform
 from ehealth.client.transport import Reply, post
 from ehealth.client.xml import Element, ids_are_unique, parse, text_of
 
+logger = logging.getLogger(__name__)
+
 T = TypeVar("T")
+# Seconds between the platform's clock and ours that are told, and that explain a refusal (SR-63).
+CLOCK_WARNING, CLOCK_FAULT = 30.0, 120.0
 _SWITCH = frozenset({"SOA-01001", "SOA-01002", "SOA-02001", "SOA-02002"})
 _SOAP = f"{{{names.SOAP}}}"
 _PARTS = ("Envelope", "Header", "Body")
@@ -107,6 +120,12 @@ def _another_may_help(error: PlatformError) -> bool:
     return isinstance(error, Unreachable | TimedOut)
 
 
+def _clock_explains(error: PlatformError, reply: Reply) -> bool:
+    """Whether a no that is not a passing one, or a token we do not believe, comes with a clock far off."""
+    refused = isinstance(error, Faulted) and not error.retry
+    return abs(reply.ahead) > CLOCK_FAULT and (refused or isinstance(error, NotAuthentic))
+
+
 @dataclass(frozen=True)
 class _Try:
     platform: Platform
@@ -128,6 +147,8 @@ class _Try:
                 seconds=seconds, in_parts=self.question.in_parts,
             )  # fmt: skip
             capture.keep(reply)
+            if abs(reply.ahead) > CLOCK_WARNING:
+                logger.warning("clock: that of %s is %+.0f s from ours", facts.host, reply.ahead)
             result = _whole(reply, self.question.answer, read)
             code = "OK"
             return result
@@ -135,6 +156,9 @@ class _Try:
             code = error.code
             if reply:
                 error.retry_after = reply.retry_after
+                if _clock_explains(error, reply):
+                    code = "clock"
+                    raise ClockDiffers(reply.ahead, sent=isinstance(error, NotAuthentic)) from error
             raise
         finally:
             self._record(facts, reply, code, time.monotonic() - begun)

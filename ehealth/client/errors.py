@@ -88,3 +88,13 @@ class Malformed(PlatformError):
     def __init__(self, reason: str) -> None:
         super().__init__("malformed", reason)
         self.reason = reason
+
+
+class ClockDiffers(PlatformError):
+    """The platform's clock and ours are too far apart for what it refused, or for what we did not believe;
+    with `sent` the result is unknown.
+    """
+
+    def __init__(self, seconds: float, *, sent: bool) -> None:
+        super().__init__("clock", f"{seconds:+.0f} s")
+        self.sent = sent

@@ -7,6 +7,7 @@ import os
 import socket
 import ssl
 import threading
+import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -42,13 +43,15 @@ _CHARSETS = frozenset({"", "utf-8", "utf-16"})
 class Reply:
     """The unpacked body of an answer with HTTP status 200 or 500; its type is text/xml or one in parts.
 
-    `retry_after`: how long the platform asks us to stay away.
+    `retry_after`: how long the platform asks us to stay away. `ahead`: by how many seconds its clock is ahead
+    of ours, as exactly as the time the call took lets one say.
     """
 
     status: int
     body: bytes
     content_type: str = "text/xml"
     retry_after: timedelta = timedelta()
+    ahead: float = 0.0
 
     @property
     def in_parts(self) -> bool:
@@ -151,7 +154,7 @@ def _exchange(
         "Accept": f"text/xml, {multipart.KIND}" if in_parts else "text/xml",
         "Accept-Encoding": "gzip",
     }
-    left = deadline.remaining()
+    left, begun = deadline.remaining(), time.time()
     response = _pools(platform.tls_ca, platform.connections).request(
         "POST", address, body=body, headers=headers, redirect=False, retries=False, preload_content=False,
         pool_timeout=left,
@@ -161,11 +164,18 @@ def _exchange(
     )  # fmt: skip
     with _closed_on_error(response):
         _check_time(deadline)
+        ahead = _ahead(response.headers, (begun + time.time()) / 2)
         _check_head(response, in_parts)
         unpacked = _read(response, platform.max_content if in_parts else platform.max_response)
         _check_time(deadline)
     kind, asked = response.headers.get("Content-Type", ""), retry_after(response.headers)
-    return Reply(response.status, unpacked, kind, asked)
+    return Reply(response.status, unpacked, kind, asked, ahead)
+
+
+def _ahead(headers: Mapping[str, str], moment: float) -> float:
+    """How far `Date` is from a moment of ours; it tells whole seconds, half a one too few on average."""
+    told = _http_date(headers.get("Date", ""))
+    return told.timestamp() + 0.5 - moment if told else 0.0
 
 
 def retry_after(headers: Mapping[str, str]) -> timedelta:

@@ -122,6 +122,10 @@ class Handler(BaseHTTPRequestHandler):
     disable_nagle_algorithm = True
     timeout = 60
 
+    def date_time_string(self, timestamp: float | None = None) -> str:
+        """The platform's own time, also in the head of its answers."""
+        return super().date_time_string(timestamp or self.server.simulation.now().timestamp())
+
     def log_message(self, format: str, *args: object) -> None:
         """Nothing is logged: messages are about people."""
 

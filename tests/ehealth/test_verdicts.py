@@ -8,6 +8,7 @@ import pytest
 
 from ehealth import verdicts
 from ehealth.client.errors import (
+    ClockDiffers,
     Detail,
     Faulted,
     Malformed,
@@ -57,6 +58,7 @@ def refused(*codes: str, location: str = "") -> Refused:
         (TimedOut(sent=True), State.RETRYING),
         (NotAuthentic("x"), State.RETRYING),
         (Malformed("x"), State.RETRYING),
+        (ClockDiffers(130, sent=False), State.RETRYING),
     ],
 )
 def test_each_outcome_has_its_state(error: PlatformError, state: str) -> None:
@@ -112,6 +114,8 @@ def test_an_unknown_doctor_is_tried_daily_for_fourteen_days(days: float, state: 
         (Unreachable("x", sent=True), True),
         (NotAuthentic("x"), True),
         (Malformed("x"), True),
+        (ClockDiffers(130, sent=True), True),
+        (ClockDiffers(-130, sent=False), False),
         (TimedOut(sent=False), False),
         (Unreachable("x"), False),
         (Faulted("SOA-02002", ""), False),
