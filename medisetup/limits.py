@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 
 from django.conf import settings
@@ -10,6 +11,7 @@ from django.shortcuts import render
 
 from medisetup.views import bad_request
 
+LENGTH = re.compile("[0-9]{1,18}")
 # More than a file of people may have (`accounts.uploads`), so that one a little too large is refused
 # by its form, which says what to do.
 LARGEST_OF_PATH = {"/people/import/": 5 * 1024 * 1024}
@@ -29,6 +31,6 @@ class BodyLimits:
             return bad_request(request)
         length = request.META.get("CONTENT_LENGTH") or "0"
         largest = LARGEST_OF_PATH.get(request.path, settings.DATA_UPLOAD_MAX_MEMORY_SIZE)
-        if not length.isdigit() or int(length) > largest:
+        if not LENGTH.fullmatch(length) or int(length) > largest:
             return render(request, "errors/413.html", {"largest": largest}, status=413)
         return self.get_response(request)

@@ -94,6 +94,11 @@ def test_the_page_is_ours_and_in_the_persons_language(language: str, said: str) 
     assert page.status_code == 413 and said in page.content.decode()
 
 
+@pytest.mark.parametrize("length", ["9" * 5000, "-1", "²", "1e3", "0x10", " "])
+def test_a_length_that_is_no_number_is_refused(length: str) -> None:
+    assert Client().post("/signin/", CONTENT_LENGTH=length).status_code == 413
+
+
 def test_a_file_of_people_may_be_larger_and_nothing_else() -> None:
     assert list(LARGEST_OF_PATH) == [reverse("practitioners:import")]
     client = sign_in(Client(), UserFactory(roles=["admin"]))
