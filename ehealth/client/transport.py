@@ -9,7 +9,7 @@ import ssl
 import threading
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from functools import lru_cache
@@ -51,7 +51,7 @@ class Reply:
     body: bytes
     content_type: str = "text/xml"
     retry_after: timedelta = timedelta()
-    ahead: float = 0.0
+    ahead: float = field(default=0.0, compare=False)
 
     @property
     def in_parts(self) -> bool:
