@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from django.db.models import QuerySet
 
     from accounts.models.people import UserQuerySet
+    from accounts.signed_request import SignedRequest
 
 
 class Capability(StrEnum):
@@ -71,6 +72,13 @@ def capabilities(actor: User) -> frozenset[Capability]:
     return own | STAFF if actor.is_staff else own
 
 
+def rights(request: SignedRequest) -> frozenset[Capability]:
+    """`capabilities` of whoever asks, read once for all that a page shows; an act reads them itself."""
+    if not hasattr(request, "rights"):
+        request.rights = capabilities(request.user)
+    return request.rights
+
+
 def require(actor: User, capability: Capability) -> None:
     if capability not in capabilities(actor):
         raise Forbidden(capability)
@@ -78,10 +86,12 @@ def require(actor: User, capability: Capability) -> None:
 
 def visible_users(actor: User) -> UserQuerySet:
     """Oneself; with the right to see readiness, everybody of one's own practice."""
-    users = User.objects.of_practice(actor.practice)
-    if Capability.SEE_PRACTICE_READINESS in capabilities(actor):
-        return users
-    return users.filter(pk=actor.pk)
+    return _seen_with(capabilities(actor), actor)
+
+
+def _seen_with(can: frozenset[Capability], actor: User) -> UserQuerySet:
+    users = User.objects.of_practice(actor.practice_id)
+    return users if Capability.SEE_PRACTICE_READINESS in can else users.filter(pk=actor.pk)
 
 
 def any_practice_or_404(actor: User, uuid: UUID) -> Practice:
@@ -117,10 +127,12 @@ def subject_or_404(actor: User, uuid: UUID) -> User:
     """
     if uuid == actor.uuid:
         return copy(actor)
-    subject = visible_users(actor).select_related("practice", "billing_address").filter(uuid=uuid).first()
+    can = capabilities(actor)
+    visible = _seen_with(can, actor).select_related("practice", "billing_address")
+    subject = visible.filter(uuid=uuid).first()
     if subject is None:
         raise Unseen
-    if Capability.EDIT_OTHER_USER not in capabilities(actor):
+    if Capability.EDIT_OTHER_USER not in can:
         raise Forbidden(Capability.EDIT_OTHER_USER)
     return subject
 

@@ -177,10 +177,10 @@ class Gate:
         return None if request.path.startswith(KEY_PAGES) else self.missing_key(request)
 
     def missing_key(self, request: SignedRequest) -> str | None:
-        key = PersonalKey.objects.live().filter(user=request.user).first()
-        if key is None:
+        state = PersonalKey.objects.live().filter(user=request.user).values_list("state", flat=True).first()
+        if state is None:
             return "accounts:key"
-        if key.state == PersonalKey.State.PENDING and not request.session.get("backup_postponed"):
+        if state == PersonalKey.State.PENDING and not request.session.get("backup_postponed"):
             return "accounts:key_backup"
         if settings.KEY_SESSION_PROOF == "required" and not request.session.get("key_proved_at"):
             return "accounts:key_session"

@@ -6,11 +6,14 @@ declares for every request, has to ask.
 
 from __future__ import annotations
 
-from typing import TypeGuard
+from typing import TYPE_CHECKING, TypeGuard
 
 from django.http import HttpRequest
 
 from accounts.models import User
+
+if TYPE_CHECKING:
+    from accounts.access import Capability
 
 
 class SignedRequest(HttpRequest):
@@ -19,6 +22,8 @@ class SignedRequest(HttpRequest):
     user: User
     # Set by `SessionLimits` when the session ended at this very request.
     session_ended_of: User
+    # Set by `access.rights` when a page first asks.
+    rights: frozenset[Capability]
 
 
 def is_signed(request: HttpRequest) -> TypeGuard[SignedRequest]:

@@ -242,4 +242,4 @@ def _tell_of_ended_training(user: User, by: User, now: datetime) -> None:
 
 
 def managers_of(user: User) -> UserQuerySet:
-    return User.objects.of_practice(user.practice).active().holding(*MANAGERS)
+    return User.objects.of_practice(user.practice_id).active().holding(*MANAGERS)

@@ -105,7 +105,6 @@ class FinancialForm(SectionForm):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         hide_optional(self, "bce", "convention", "convention_hours", "supervisor", "iban", "bic")
-        self.practitioner = Practitioner.objects.select_related("user", "practice").get(user=self.subject)
         if self.is_trainee:
             field_of(self, "supervisor", SupervisorField).queryset = supervisors(self.practitioner)
             self._drop(*self.OWN, *self.SHARED)
@@ -150,17 +149,17 @@ class FinancialForm(SectionForm):
         return [(self[name], str(FOREIGN)) for name, iban in stored.items() if iban and not is_belgian(iban)]
 
     def initial_for(self, subject: User) -> dict[str, Any]:
-        practitioner = Practitioner.objects.filter(user=subject).first()
-        row = FinancialSettings.objects.filter(practitioner=practitioner).select_related("supervisor").first()
-        row = row or FinancialSettings()
-        shared = AssistantsAccount.objects.filter(practice=subject.practice).first()
-        trainee = practitioner and practitioner.training_status == Practitioner.TrainingStatus.TRAINEE
-        if row.supervisor_id and not trainee:
+        self.practitioner = Practitioner.objects.select_related("practice").get(user=subject)
+        self.practitioner.user = subject
+        settings = FinancialSettings.objects.filter(practitioner=self.practitioner)
+        row = settings.select_related("supervisor").first() or FinancialSettings()
+        shared = AssistantsAccount.objects.filter(practice=self.practitioner.practice).first()
+        if row.supervisor_id and not self.is_trainee:
             # Saved in training, recognised since: everything becomes own and empty (rules 4.4).
             row = FinancialSettings()
-        default = FinancialSettings.Convention.CONVENTIONED if trainee else ""
+        default = FinancialSettings.Convention.CONVENTIONED if self.is_trainee else ""
         return {
-            "company_name": practitioner.company_name if practitioner else "",
+            "company_name": self.practitioner.company_name,
             "bce": row.bce,
             "convention": row.convention or default,
             "convention_hours": row.convention_hours,

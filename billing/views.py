@@ -31,11 +31,10 @@ class Financial(SectionView[FinancialForm]):
 
     def setup(self, request: HttpRequest, *args: Any, **kwargs: Any) -> None:
         super().setup(request, *args, **kwargs)
-        if (
-            is_signed(request)
-            and not Practitioner.objects.filter(user=self.subject, profession__in=[PHYSICIAN, HOUSE]).exists()
-        ):
-            raise Http404
+        if is_signed(request):
+            practitioner = getattr(self.subject, "practitioner", None)
+            if practitioner is None or practitioner.profession not in (PHYSICIAN, HOUSE):
+                raise Http404
 
     def needs_second_proof(self, form: FinancialForm) -> bool:
         """An account is where the money goes: whoever changes it, and the owner who confirms another's."""

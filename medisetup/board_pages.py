@@ -52,7 +52,7 @@ def people(request: SignedRequest) -> HttpResponse:
             if name != NOBODY
         ],
         "inactive": visible.filter(is_active=False).order_by("last_name", "pk"),
-        "may_create": Capability.CREATE_USER in access.capabilities(request.user),
+        "may_create": Capability.CREATE_USER in access.rights(request),
         "formats": FORMATS,
     }
     return render(request, "medisetup/people.html", context)

@@ -10,7 +10,7 @@ from django.urls import reverse
 from django.utils import translation
 from django.utils.translation import gettext as _
 
-from accounts.access import Capability, capabilities
+from accounts.access import Capability, rights
 from accounts.signed_request import SignedRequest, is_signed
 
 
@@ -52,7 +52,7 @@ def links(request: SignedRequest) -> list[dict[str, Any]]:
         (reverse("ehealth:mailbox"), _("eHealthBox"), "mailbox"),
         (reverse("accounts:key"), _("Ma clé"), "key"),
     ]
-    can = capabilities(request.user)
+    can = rights(request)
     if Capability.SEE_PRACTICE_READINESS in can:
         entries.append((reverse("people"), _("Utilisateurs"), "people"))
     if Capability.MANAGE_BILLING_ADDRESSES in can:

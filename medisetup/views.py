@@ -115,7 +115,7 @@ def person(request: SignedRequest, uuid: UUID) -> HttpResponse:
         return redirect("home")
     context = checklist_context(subject, checklist(subject), owner=False)
     context["parts"] = parts_to_prefill(subject)
-    context["may_reset_key"] = Capability.RESET_KEY in access.capabilities(request.user)
+    context["may_reset_key"] = Capability.RESET_KEY in access.rights(request)
     return render(request, "medisetup/person.html", context)
 
 

@@ -202,7 +202,7 @@ class AddressesForm(SectionForm):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         asked = self.data.get("add", "") if self.is_bound else ""
-        stored = self.stored()
+        stored = self.stored
         posted = self._posted_count() if self.is_bound else len(stored)
         count = min(posted + (asked == "address"), MOST_ADDRESSES)
         self.address_forms = [
@@ -224,13 +224,10 @@ class AddressesForm(SectionForm):
     def _posted_count(self) -> int:
         return posted_count(str(self.data.get("addresses", "")), MOST_ADDRESSES) or 0
 
-    def stored(self) -> list[tuple[dict[str, Any], list[tuple[str, str]]]]:
+    @staticmethod
+    def _stored_of(subject: User) -> list[tuple[dict[str, Any], list[tuple[str, str]]]]:
         """(fields, telecoms) of each stored address; one empty work address for a beginner."""
-        rows = (
-            Address.objects.filter(practitioner__user=self.subject)
-            .prefetch_related("telecoms")
-            .order_by("pk")
-        )
+        rows = Address.objects.filter(practitioner__user=subject).prefetch_related("telecoms").order_by("pk")
         found = [
             (
                 {name: getattr(row, name) for name in AddressForm.base_fields if name != "delete"},
@@ -246,7 +243,8 @@ class AddressesForm(SectionForm):
         ]
 
     def initial_for(self, subject: User) -> dict[str, Any]:
-        return {"addresses": Address.objects.filter(practitioner__user=subject).count()}
+        self.stored = self._stored_of(subject)
+        return {"addresses": sum("uuid" in fields for fields, _telecoms in self.stored)}
 
     def parts(self) -> list[forms.Form]:
         """Every form of the page below this one."""
@@ -266,7 +264,7 @@ class AddressesForm(SectionForm):
         values = self.cleaned_data
         if all(form.is_valid() for form in self.address_forms if form.is_bound):
             # Who pre-fills cannot lose what is not there yet; its owner is asked for it.
-            before = [pair for pair in self.stored() if "uuid" in pair[0] or not self.prefilling]
+            before = [pair for pair in self.stored if "uuid" in pair[0] or not self.prefilling]
             had = any(complies(fields["type"], telecoms) for fields, telecoms in before)
             has = any(complies(item["type"], item["telecoms"]) for item in self.kept())
             if had and not has and not values.get("confirm_loss"):
@@ -302,7 +300,7 @@ class AddressesForm(SectionForm):
         if not (self.is_bound and self.is_valid()):
             return False
         typed = [self._content(item, item["telecoms"]) for item in self.kept()]
-        stored = [self._content(fields, telecoms) for fields, telecoms in self.stored() if "uuid" in fields]
+        stored = [self._content(fields, telecoms) for fields, telecoms in self.stored if "uuid" in fields]
         return sorted(typed) == sorted(stored)
 
     @staticmethod
@@ -311,7 +309,7 @@ class AddressesForm(SectionForm):
 
     def comparison(self) -> list[dict[str, Any]]:
         """One row for each address that differs, then for each that this page never showed."""
-        stored = {fields["uuid"]: pair for pair in self.stored() if "uuid" in (fields := pair[0])}
+        stored = {fields["uuid"]: pair for pair in self.stored if "uuid" in (fields := pair[0])}
         rows = []
         for number, form in enumerate(self.address_forms, start=1):
             there = stored.pop(form.posted_uuid(), None)

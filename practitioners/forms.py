@@ -139,7 +139,7 @@ class GeneralForm(SectionForm):
         if not may_correct_identity(self.actor):
             del self.fields["nihii_reason"]
         field_of(self, "other_languages", forms.MultipleChoiceField).choices = spoken_languages()
-        colleagues = User.objects.of_practice(self.subject.practice).active().order_by("last_name", "pk")
+        colleagues = User.objects.of_practice(self.subject.practice_id).active().order_by("last_name", "pk")
         field_of(self, "house_contact", forms.ModelChoiceField).queryset = colleagues
         if not self.house_possible:
             for name in self.HOUSE_ONLY:
@@ -157,10 +157,10 @@ class GeneralForm(SectionForm):
         return self.subject.practice.type == Practice.Type.FLAT_RATE_HOUSE
 
     def initial_for(self, subject: User) -> dict[str, Any]:
-        row = (
-            Practitioner.objects.filter(user=subject).select_related("house_contact").first()
-            or Practitioner()
-        )
+        row = Practitioner.objects.filter(user=subject).first()
+        if row:
+            row.user = subject  # and the person's practitioner is this row, for the tabs of the page
+        row = row or Practitioner()
         stored = {name: getattr(row, name) for name in self.base_fields if hasattr(Practitioner, name)}
         person = {name: getattr(subject, name) for name in ("last_name", "first_name", "language")}
         contact = row.house_contact.uuid if row.house_contact else None

@@ -22,7 +22,6 @@ from accounts.signin import ask_second_proof, proved_recently
 from practitioners import actions
 from practitioners.addresses import AddressesForm
 from practitioners.forms import IDENTITY_FIXED, GeneralForm
-from practitioners.models import Practitioner
 from practitioners.people import NewPersonForm
 from practitioners.reference import HOUSE
 
@@ -69,7 +68,7 @@ class Addresses(SectionView[AddressesForm]):
 
     def setup(self, request: HttpRequest, *args: Any, **kwargs: Any) -> None:
         super().setup(request, *args, **kwargs)
-        if is_signed(request) and not Practitioner.objects.filter(user=self.subject).exists():
+        if is_signed(request) and not hasattr(self.subject, "practitioner"):
             raise Http404
 
     def post(self, request: SignedRequest, uuid: UUID) -> HttpResponse:

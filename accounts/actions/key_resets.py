@@ -32,7 +32,7 @@ def open_reset(user: User, now: datetime) -> KeyReset | None:
 
 def administrators(user: User) -> QuerySet[User]:
     """Who may reset this person's key: active administrators of the practice, but for the person."""
-    people = User.objects.of_practice(user.practice).active().holding(Role.ADMIN).exclude(pk=user.pk)
+    people = User.objects.of_practice(user.practice_id).active().holding(Role.ADMIN).exclude(pk=user.pk)
     return people.filter(activated_at__isnull=False).order_by("last_name", "pk")
 
 

@@ -281,7 +281,7 @@ def _remind(today: date) -> int:
 def _tell(kind: str, licence: Licence, today: date) -> None:
     """The owner and the practice's managers, each once, in the own language."""
     owner = licence.user
-    managers = User.objects.of_practice(owner.practice).active().holding(*MANAGERS).exclude(pk=owner.pk)
+    managers = User.objects.of_practice(owner.practice_id).active().holding(*MANAGERS).exclude(pk=owner.pk)
     context = {
         "whose": owner.get_full_name(),
         "ends_on": licence.ends_on,

@@ -272,7 +272,7 @@ def lock_practice(user: User) -> None:
 
 def require_another_administrator(user: User) -> None:
     """Raise `LastAdministrator` when nobody else administers the practice. Call it under `lock_practice`."""
-    others = User.objects.of_practice(user.practice).active().holding(Role.ADMIN).exclude(pk=user.pk)
+    others = User.objects.of_practice(user.practice_id).active().holding(Role.ADMIN).exclude(pk=user.pk)
     if not others.filter(activated_at__isnull=False).exists():
         raise LastAdministrator
 

@@ -57,9 +57,9 @@ class UserQuerySet(models.QuerySet["User"]):
     def active(self) -> UserQuerySet:
         return self.filter(is_active=True)
 
-    def of_practice(self, practice: Practice | None) -> UserQuerySet:
+    def of_practice(self, practice_id: int | None) -> UserQuerySet:
         """People of one practice; nobody for staff without one."""
-        return self.filter(practice=practice) if practice else self.none()
+        return self.filter(practice=practice_id) if practice_id else self.none()
 
     def holding(self, *roles: str) -> UserQuerySet:
         return self.filter(
@@ -84,8 +84,8 @@ class UserManager(BaseUserManager["User"]):
     def active(self) -> UserQuerySet:
         return self.get_queryset().active()
 
-    def of_practice(self, practice: Practice | None) -> UserQuerySet:
-        return self.get_queryset().of_practice(practice)
+    def of_practice(self, practice_id: int | None) -> UserQuerySet:
+        return self.get_queryset().of_practice(practice_id)
 
     def holding(self, *roles: str) -> UserQuerySet:
         return self.get_queryset().holding(*roles)
