@@ -67,7 +67,7 @@ def test_the_list_takes_the_same_queries_for_three_and_for_thirty(
     practice = PracticeFactory()
     PractitionerFactory.create_batch(3, user__practice=practice)
     client = signed_in(UserFactory(practice=practice, roles=["admin"]))
-    with django_assert_max_num_queries(17) as few:
+    with django_assert_max_num_queries(13) as few:
         client.get(reverse("people"))
     PractitionerFactory.create_batch(27, user__practice=practice)
     with django_assert_max_num_queries(len(few)):

@@ -282,7 +282,7 @@ def test_the_board_takes_as_many_queries_for_forty_people_as_for_four(
     admin = UserFactory(practice=practice, roles=["admin"])
     PractitionerFactory.create_batch(3, user__practice=practice)
     client = signed_in(admin)
-    with django_assert_max_num_queries(17) as few:
+    with django_assert_max_num_queries(13) as few:
         client.get(reverse("people"))
     PractitionerFactory.create_batch(37, user__practice=practice)
     with django_assert_max_num_queries(len(few)):  # type: ignore[arg-type]
