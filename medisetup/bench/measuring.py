@@ -108,6 +108,10 @@ def prove(group: Group) -> None:
 def measure(group: Group, *, size: int | None, rounds: int, cell: float) -> list[Measured]:
     """The floor and the cases of a proved group; a cell takes about `cell` seconds."""
     cases = (group.floor, *group.cases)
+    # Each cell begins without the garbage of the one before; to look for it in all that is loaded would take
+    # longer than most cells.
+    gc.collect()
+    gc.freeze()
     runs = [_runs(case, cell) for case in cases]
     queries = [_queries(case) for case in cases]
     cells: list[list[Cell]] = [[] for _case in cases]
