@@ -12,7 +12,6 @@ from django.test import Client
 
 from accounts.models import User
 from tests.access_table import ACTORS, METHODS, ask, observe, printed, routes, scene, stored
-from tests.accounts.factories import UserFactory
 from tests.medisetup.test_doors import OF_A_PERSON, address
 from tests.practitioners.factories import PractitionerFactory
 
@@ -89,15 +88,18 @@ def body(response: HttpResponse, asked: User | SimpleNamespace) -> str:
 @pytest.mark.parametrize("roles", [["admin"], ["user_manager"], ["physician"]])
 def test_another_practices_person_answers_with_the_very_same_words(signed_in, roles: list[str]) -> None:
     theirs, missing = PractitionerFactory().user, SimpleNamespace(uuid=uuid4())
-    client: Client = signed_in(UserFactory(roles=roles))
+    client: Client = signed_in(PractitionerFactory(user__roles=roles).user)
     for _name, path in OF_A_PERSON:
+        # 403 tells nothing when it comes before anybody is looked up, so for a missing one too.
+        of_staff = path.startswith(("platform/", "support/"))
+        refused = {403, 404, 405} if of_staff or roles == ["physician"] else {404, 405}
         for method in METHODS:
             answers = [
                 (answer.status_code, body(answer, asked))
                 for asked in (theirs, missing)
                 for answer in [getattr(client, method)(address(path, asked))]
             ]
-            assert answers[0] == answers[1], (method, path)
+            assert answers[0] == answers[1] and answers[0][0] in refused, (method, path, answers[0][0])
 
 
 def test_the_unmistakable_names_are_read_at_home() -> None:
