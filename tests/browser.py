@@ -124,13 +124,16 @@ def new_context(
     return watched
 
 
+def pytest_itemcollected(item: pytest.Item) -> None:
+    """A test that asks for a page is a browser test, marked or not, before `-m` chooses."""
+    if "browser" in getattr(item, "fixturenames", ()):
+        item.add_marker("browser")
+
+
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """A test that asks for a page is a browser test, marked or not. They come last: the loop of the first
-    one stays in its thread, and Django would take every later test for asynchronous code."""
-    for item in items:
-        if "browser" in getattr(item, "fixturenames", ()):
-            item.add_marker("browser")
+    """Browser tests come last: the loop of the first one stays in its thread, and Django would take every
+    later test for asynchronous code."""
     items.sort(key=lambda item: item.get_closest_marker("browser") is not None)
 
 
