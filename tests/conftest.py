@@ -9,8 +9,10 @@ from typing import Any
 import pytest
 from django.conf import settings
 from django.contrib.auth import BACKEND_SESSION_KEY, HASH_SESSION_KEY, SESSION_KEY
+from django.contrib.contenttypes.management import create_contenttypes
 from django.core.cache import cache
 from django.db import connection
+from django.db.models.signals import post_migrate
 from django.test import Client
 
 from accounts.models import User
@@ -56,8 +58,11 @@ UNTRUNCATED = {
 def django_db_setup(django_db_setup: None, django_db_blocker: Any) -> None:
     """Tests empty all tables between each other; here alone the audit trail may be emptied with the others.
 
-    `test_audit_chain` puts the triggers in force again to see that they refuse.
+    `test_audit_chain` puts the triggers in force again to see that they refuse. Django's own permissions,
+    which nobody reads, are not made again each time.
     """
+    post_migrate.disconnect(dispatch_uid="django.contrib.auth.management.create_permissions")
+    post_migrate.disconnect(create_contenttypes)
     with django_db_blocker.unblock(), connection.cursor() as cursor:
         for table, trigger in UNTRUNCATED.items():
             cursor.execute(f"ALTER TABLE {table} DISABLE TRIGGER {trigger}")
