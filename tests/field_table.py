@@ -177,6 +177,7 @@ class Scene:
     place: Place
     subject: User
     people: dict[str, User | None]
+    shown: dict[User | None, dict[str, Any]] = field(default_factory=dict)
 
     def post(self, reader: str, more: dict[str, Any] | None = None) -> Outcome:
         """The right post of that reader, with more in it, undone afterwards."""
@@ -194,7 +195,7 @@ class Scene:
                 person.refresh_from_db()
             if actor:
                 sign_in(client, actor)
-            asked = Asked(client, actor, self.subject, self.path)
+            asked = Asked(client, actor, self.subject, self.path, self.shown)
             url = self.place.url(asked)
             sent = {"csrfmiddlewaretoken": "x"} | self.place.sent(asked) | (more or {})
             before = rows()

@@ -7,7 +7,7 @@ route that takes posts is a button, to which nothing is sent.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -55,12 +55,16 @@ IBAN = "BE54001000002197"
 
 @dataclass(frozen=True)
 class Asked:
-    """One post: by whom (None: a stranger), about whom, and in which browser."""
+    """One post: by whom (None: a stranger), about whom, and in which browser.
+
+    `shown`: the fields that the page showed to each person, for whoever asks again over the same rows.
+    """
 
     client: Client
     actor: User | None
     subject: User
     path: str
+    shown: dict[User | None, Sent] = field(default_factory=dict)
 
     @property
     def own(self) -> bool:
@@ -109,10 +113,12 @@ def always(**sent: Any) -> Callable[[Asked], Sent]:
 # --- tabs -------------------------------------------------------------------------------------
 def untouched(asked: Asked) -> Sent:
     """What a browser sends when nothing was touched, as whoever may see the page is shown it."""
-    page = asked.client.get(where_it_leads(asked))
-    if page.status_code != 200:
-        page = sign_in(Client(), asked.subject).get(where_it_leads(asked))
-    return fields_of(page.content.decode())
+    if asked.actor not in asked.shown:
+        page = asked.client.get(where_it_leads(asked))
+        if page.status_code != 200:
+            page = sign_in(Client(), asked.subject).get(where_it_leads(asked))
+        asked.shown[asked.actor] = fields_of(page.content.decode())
+    return asked.shown[asked.actor]
 
 
 def fields_of(page: str) -> Sent:
