@@ -9,7 +9,7 @@ from uuid import UUID
 
 from allauth.account.views import PasswordResetFromKeyView
 from django.contrib import messages
-from django.http import HttpResponse
+from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.utils import timezone
 from django.utils.translation import gettext as _
@@ -52,7 +52,7 @@ def end(request: SignedRequest) -> HttpResponse:
     else:
         mine = digest(request.session.session_key)
         count = sessions.end_others(user=request.user, but=mine, now=now)
-    messages.success(request, said(count))
+    tell_ended(request, count)
     return redirect("accounts:sessions")
 
 
@@ -65,16 +65,17 @@ def sign_out(request: SignedRequest, uuid: UUID) -> HttpResponse:
     if subject.pk == request.user.pk:
         return redirect("accounts:sessions")
     count = sessions.close_sessions(user=subject, by=request.user, now=timezone.now())
-    messages.success(request, said(count))
+    tell_ended(request, count)
     return redirect("person", uuid=uuid)
 
 
-def said(count: int) -> str:
-    """How many sessions ended, in words."""
-    if not count:
-        return _("Aucune session n'était ouverte.")
-    ended = ngettext("%(count)s session fermée.", "%(count)s sessions fermées.", count)
-    return ended % {"count": count}
+def tell_ended(request: HttpRequest, count: int) -> None:
+    """On the next page: how many sessions ended, or that there was none."""
+    if count:
+        ended = ngettext("%(count)s session fermée.", "%(count)s sessions fermées.", count)
+        messages.success(request, ended % {"count": count})
+    else:
+        messages.info(request, _("Aucune session n'était ouverte."))
 
 
 class PasswordFromLink(PasswordResetFromKeyView):

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 from uuid import UUID
 
-from django.contrib import messages
 from django.http import Http404, HttpResponse
 from django.shortcuts import redirect
 from django.urls import URLPattern, path, reverse
@@ -19,7 +18,7 @@ from accounts.identifiers import mask
 from accounts.models import AuditEvent, HubRegion, Practice, Role, User
 from accounts.signed_request import SignedRequest
 from accounts.signin import second_proof_from
-from accounts.views.sessions import said
+from accounts.views.sessions import tell_ended
 from medisetup import journal_words
 from medisetup.support.facts import Fact, Related, named, person, practice
 from medisetup.support.filters import OfPerson, by_answer, by_choice
@@ -201,7 +200,7 @@ class UserPage(ReadOnly):
         if user is None:
             raise Http404
         count = sessions.close_sessions(user=user, by=request.user, now=timezone.now())
-        messages.success(request, said(count))
+        tell_ended(request, count)
         return redirect("support:accounts_user_change", uuid=uuid)
 
 
