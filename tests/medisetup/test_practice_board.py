@@ -20,7 +20,7 @@ from openpyxl import load_workbook
 from accounts import emails
 from accounts.access import Forbidden, visible_users
 from accounts.actions import invitations
-from accounts.models import AuditEvent, Mail, User
+from accounts.models import AuditEvent, Mail, SectionReview, User
 from billing.models import FinancialSettings
 from medisetup import reminders
 from medisetup.practice_board import ACTORS, OWNER, PLATFORM, BoardFilter, board, totals
@@ -206,6 +206,9 @@ def test_all_who_must_act_are_written_to_and_nobody_else(manager: User) -> None:
 
 
 def test_nobody_is_asked_to_remind_oneself(manager: User, signed_in: Open) -> None:
+    SectionReview.objects.create(
+        user=manager, section="account", prefilled_by=manager, prefilled_at=timezone.now()
+    )
     client, own = signed_in(manager), reverse("remind", args=[manager.uuid])
     assert own not in client.get(reverse("people")).content.decode()
     assert not reminders.remind(user=manager, by=manager, now=timezone.now())
