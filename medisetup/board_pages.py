@@ -101,8 +101,8 @@ def _refusal(again: datetime | None) -> str:
 
 @require_POST
 def remind_all(request: SignedRequest) -> HttpResponse:
-    """A reminder to everybody else who must act and was not written to lately."""
-    count = reminders.remind_all(by=request.user, now=timezone.now())
+    """A reminder to everybody else on the board, as filtered, who must act and was not written to lately."""
+    count = reminders.remind_all(by=request.user, shown=BoardFilter(request.POST), now=timezone.now())
     if count:
         said = ngettext("%(count)s rappel est parti.", "%(count)s rappels sont partis.", count)
         messages.success(request, said % {"count": count})

@@ -10,7 +10,7 @@ from django.urls import reverse
 from accounts import audit, emails, throttle
 from accounts.access import Capability, Forbidden, require, visible_users
 from accounts.models import Mail, User
-from medisetup.practice_board import Row, board
+from medisetup.practice_board import BoardFilter, Row, board
 
 EVERY = timedelta(days=3)
 KIND = "reminder"
@@ -26,10 +26,10 @@ def remind(*, user: User, by: User, now: datetime) -> bool:
     return any(_send(row, by, now) for row in rows)
 
 
-def remind_all(*, by: User, now: datetime) -> int:
-    """Write to everybody else of the own practice who must act; how many mails."""
+def remind_all(*, by: User, shown: BoardFilter, now: datetime) -> int:
+    """Write to everybody else of the own practice whom the filter shows and who must act; how many mails."""
     _require(by)
-    return sum(_send(row, by, now) for row in board(visible_users(by), now))
+    return sum(_send(row, by, now) for row in shown.apply(board(visible_users(by), now)))
 
 
 def next_possible(user: User) -> datetime | None:

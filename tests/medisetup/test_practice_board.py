@@ -200,9 +200,17 @@ def test_all_who_must_act_are_written_to_and_nobody_else(manager: User) -> None:
     UserFactory(practice=manager.practice, invited=True, key=False)
     doctor(manager, user__is_active=False, user__deactivated_at=timezone.now())
     PractitionerFactory()
-    assert reminders.remind_all(by=manager, now=timezone.now()) == 3
+    assert reminders.remind_all(by=manager, shown=BoardFilter({}), now=timezone.now()) == 3
     assert set(Mail.objects.filter(kind="reminder").values_list("user", flat=True)) == mine
-    assert reminders.remind_all(by=manager, now=timezone.now()) == 0
+    assert reminders.remind_all(by=manager, shown=BoardFilter({}), now=timezone.now()) == 0
+
+
+def test_a_reminder_to_all_follows_the_filter(manager: User, signed_in: Open) -> None:
+    chosen = doctor(manager, user__last_name="Vandenbossche")
+    doctor(manager, user__last_name="Lambert")
+    said = signed_in(manager).post(reverse("remind_all"), {"search": "vandenb"}, follow=True)
+    assert said.redirect_chain[0][0].endswith("?search=vandenb")
+    assert list(Mail.objects.filter(kind="reminder").values_list("user", flat=True)) == [chosen.pk]
 
 
 def test_nobody_is_asked_to_remind_oneself(manager: User, signed_in: Open) -> None:
