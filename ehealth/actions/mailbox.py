@@ -123,14 +123,17 @@ def _claimable(now: datetime) -> QuerySet[Mailbox]:
 def claim(*, now: datetime, limit: int) -> list[int]:
     """Take at most `limit` due boxes and move their next time by the interval ± 20 %; no box goes to two."""
     due = _claimable(now).order_by("next_poll_at")
-    chosen = due.select_for_update(skip_locked=True, of=("self",)).values("pk")[:limit]
+    chosen = due.select_for_update(skip_locked=True, of=("self",)).values("id")[:limit]
     with transaction.atomic(), connection.cursor() as cursor:
         inner, values = chosen.query.sql_with_params()
-        parameters: list[Any] = [now, now, settings.MAILBOX_INTERVAL, *values]
+        parameters: list[Any] = [*values, now, now, settings.MAILBOX_INTERVAL]
+        # Materialized: a plan that asked the inner query once per row would each time skip what it has locked
+        # already, and take more than `limit`.
         cursor.execute(
-            f"UPDATE {Mailbox._meta.db_table} SET reading_since = %s, "  # noqa: S608
+            f"WITH chosen AS MATERIALIZED ({inner}) "  # noqa: S608
+            f"UPDATE {Mailbox._meta.db_table} SET reading_since = %s, "
             "next_poll_at = %s + %s * (0.8 + 0.4 * random()) "
-            f"WHERE id IN ({inner}) RETURNING id",
+            "WHERE id IN (SELECT chosen.id FROM chosen) RETURNING id",
             parameters,
         )
         return [pk for (pk,) in cursor.fetchall()]

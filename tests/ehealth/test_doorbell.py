@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 import pytest
 import redis
 from django.conf import settings as configured
+from django.db import connection as database
 from django.db import transaction
 from django.utils import timezone
 from pytest_django.fixtures import Settings
@@ -117,3 +118,19 @@ def test_a_probe_of_the_breaker_rings_for_nothing(
     assert mailbox.poll_due(now=now) == 1
     assert Mailbox.objects.filter(next_poll_at__lte=now).count() == 1
     assert not broker.llen("poll")
+
+
+@pytest.mark.parametrize("off", ["", "hashjoin mergejoin hashagg sort material"])
+def test_no_plan_of_the_database_takes_more_boxes_than_asked(
+    new_doctor: Callable[[], Doctor], off: str
+) -> None:
+    for _number in range(4):
+        new_doctor().connect(auto=True)
+    with database.cursor() as cursor:
+        for way in off.split():
+            cursor.execute(f"SET enable_{way} = off")
+    try:
+        assert [len(mailbox.claim(now=timezone.now(), limit=limit)) for limit in (1, 2, 2)] == [1, 2, 1]
+    finally:
+        with database.cursor() as cursor:
+            cursor.execute("RESET ALL")
