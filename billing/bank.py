@@ -128,11 +128,6 @@ def is_belgian(number: str) -> bool:
     return number.startswith("BE")
 
 
-def same_bank(one: str, other: str) -> bool:
-    """Whether two BICs name the same bank: eight characters mean the head office, XXX."""
-    return one.ljust(11, "X") == other.ljust(11, "X")
-
-
 def format_iban(number: str) -> str:
     """Groups of four."""
     return " ".join(number[start : start + 4] for start in range(0, len(number), 4))

@@ -72,11 +72,6 @@ def test_banks_are_named():
     assert bank.derive_bic("BE90539000009932") is None
 
 
-def test_the_head_office_may_be_written_or_not():
-    assert bank.same_bank("GEBABEBB", "GEBABEBBXXX")
-    assert not bank.same_bank("GEBABEBB", "KREDBEBB")
-
-
 def test_accounts_are_shown_in_fours_and_masked_elsewhere():
     assert bank.format_iban("BE67001000001187") == "BE67 0010 0000 1187"
     assert bank.mask_iban("BE67001000001187") == "•" * 13 + "187"
