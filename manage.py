@@ -22,6 +22,17 @@ def refuse_old_python() -> None:
         sys.exit(OLD_PYTHON % (version + version))
 
 
+def name_missing_setting() -> None:
+    """End with the setting that is missing: a command of Django's own goes on without, into another error."""
+    from django.conf import settings
+    from django.core.exceptions import ImproperlyConfigured
+
+    try:
+        settings.INSTALLED_APPS  # noqa: B018  reads them all
+    except ImproperlyConfigured as wrong:
+        sys.exit(str(wrong))
+
+
 def main() -> None:
     """Run the command named by the arguments."""
     refuse_old_python()
@@ -35,6 +46,7 @@ def main() -> None:
 
         Command().run_from_argv(sys.argv)
     else:
+        name_missing_setting()
         execute_from_command_line(sys.argv)
 
 

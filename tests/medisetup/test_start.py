@@ -181,3 +181,12 @@ def test_a_missing_secret_is_named(production: dict[str, str], missing: str) -> 
     del production[missing]
     status, said = started(WEB, production)
     assert status == 1 and f"Set the {missing} environment variable" in said
+
+
+@pytest.mark.parametrize("command", ["makemigrations", "check", "migrate"])
+def test_a_command_without_settings_names_the_first_that_is_missing(command: str) -> None:
+    told = subprocess.run(
+        [sys.executable, "manage.py", command], cwd=ROOT, env={}, capture_output=True, text=True, check=False
+    )
+    assert told.returncode == 1
+    assert told.stderr == "Set the SECRET_KEY environment variable\n"
